@@ -1,0 +1,33 @@
+import { type DynamicModule, Global, Module } from '@nestjs/common';
+import { ConfigModule } from '@nestjs/config';
+import { AuthModule } from './auth/auth.module.js';
+import { LiveConfiguration } from './config/live-configuration.js';
+import { CredentialsModule } from './credentials/credentials.module.js';
+import { HealthModule } from './health/health.module.js';
+import type { App } from './wechat/platforms/platform.js';
+
+/** The hub, put together around one configuration. */
+@Global()
+@Module({})
+export class AppModule {
+  static of(configuration: LiveConfiguration<App>): DynamicModule {
+    return {
+      module: AppModule,
+      imports: [
+        // Read and checked already; a `.env` beside the hub, or a variable of the same name, must not get in between.
+        ConfigModule.forRoot({
+          isGlobal: true,
+          ignoreEnvFile: true,
+          ignoreEnvVars: true,
+          skipProcessEnv: true,
+          load: [() => ({ ...configuration.current.settings })],
+        }),
+        AuthModule,
+        CredentialsModule,
+        HealthModule,
+      ],
+      providers: [{ provide: LiveConfiguration, useValue: configuration }],
+      exports: [LiveConfiguration],
+    };
+  }
+}

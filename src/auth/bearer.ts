@@ -1,0 +1,93 @@
+import { parse, type ObjectNode, type ValueNode } from '@humanwhocodes/momoa';
+import { KID } from '../config/hub-file.js';
+
+/** Who it is that asks cannot be told. The reason is for the log alone; whoever asks hears the same for every one. */
+export class Unauthenticated extends Error {
+  /** @param kid what the token says its key is, when it can be told safely. */
+  constructor(
+    readonly reason: string,
+    readonly kid?: string,
+  ) {
+    super(reason);
+    this.name = 'Unauthenticated';
+  }
+}
+
+/** A JWT that is well-formed, in the one way of writing it, and names a key. Nothing of it is verified yet. */
+export interface Bearer {
+  readonly token: string;
+  readonly kid: string;
+  readonly alg: string;
+}
+
+const MAX_TOKEN_LENGTH = 4096;
+const MAX_DEPTH = 8;
+/** Members that would change how a token is read, or bring a key along. */
+const FOREIGN_MEMBERS = ['crit', 'b64', 'zip', 'jku', 'jwk', 'x5u', 'x5c', 'cty'];
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/**
+ * Finds the one bearer token among a request's raw headers and reads its header strictly, so that nothing malformed
+ * gets as far as the library that verifies it.
+ *
+ * @param rawHeaders names and values in turn, as they came in.
+ * @throws Unauthenticated for anything but one canonical JWT (RFC 7519, RFC 7515, RFC 4648 §3.5).
+ */
+export function readBearer(rawHeaders: readonly string[]): Bearer {
+  const values = rawHeaders.filter((_, i) => i % 2 === 1 && rawHeaders[i - 1]?.toLowerCase() === 'authorization');
+  const [value] = values;
+  if (value === undefined) throw new Unauthenticated('there is no Authorization header');
+  if (values.length > 1) throw new Unauthenticated('there are several Authorization headers');
+  const token = /^bearer +([A-Za-z0-9._-]+)$/i.exec(value)?.[1];
+  if (token === undefined) throw new Unauthenticated('the Authorization header is not Bearer and one token');
+  if (token.length > MAX_TOKEN_LENGTH) throw new Unauthenticated('the token is too long');
+  const parts = token.split('.');
+  if (parts.length !== 3) throw new Unauthenticated('the token has not three parts');
+  const [header, payload, signature] = parts.map(decode) as [Buffer, Buffer, Buffer];
+
+  const { kid, alg, typ, ...others } = readObject(header, 'header');
+  if (typeof kid !== 'string' || !KID.test(kid)) throw new Unauthenticated('the kid is no kid');
+  if (typeof alg !== 'string') throw new Unauthenticated('the alg is no text', kid);
+  if (typ !== undefined && typeof typ !== 'string') throw new Unauthenticated('the typ is no text', kid);
+  const foreign = FOREIGN_MEMBERS.find((member) => Object.hasOwn(others, member));
+  if (foreign) throw new Unauthenticated(`the header has ${foreign}`, kid);
+  readObject(payload, 'payload', kid);
+  if (signature.length === 0) throw new Unauthenticated('the signature is empty', kid);
+  return { token, kid, alg };
+}
+
+/** Reads base64url in its one canonical form: no padding, and no bits that say nothing. */
+function decode(part: string): Buffer {
+  const bytes = Buffer.from(part, 'base64url');
+  if (bytes.toString('base64url') !== part) throw new Unauthenticated('a part is not canonical base64url');
+  return bytes;
+}
+
+function readObject(bytes: Buffer, part: string, kid?: string): Record<string, unknown> {
+  try {
+    const text = utf8.decode(bytes);
+    checkMembers(parse(text, { mode: 'json' }).body, 1);
+    const value: unknown = JSON.parse(text);
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
+  } catch {
+    // What is wrong in detail nobody needs to know.
+  }
+  throw new Unauthenticated(`the ${part} is not a plain JSON object`, kid);
+}
+
+function checkMembers(node: ValueNode, depth: number): void {
+  if (node.type !== 'Object' && node.type !== 'Array') return;
+  if (depth > MAX_DEPTH) throw new Error('too deep');
+  if (node.type === 'Array') {
+    for (const element of node.elements) checkMembers(element.value, depth + 1);
+    return;
+  }
+  checkNames(node);
+  for (const member of node.members) checkMembers(member.value, depth + 1);
+}
+
+/** Two members of one name mean one thing to one reader and another to the next. */
+function checkNames(node: ObjectNode): void {
+  const names = node.members.map(({ name }) => (name.type === 'String' ? name.value : name.name));
+  if (new Set(names).size !== names.length) throw new Error('duplicate member');
+}

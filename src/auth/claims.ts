@@ -1,0 +1,32 @@
+/** What every token has to be meant for. */
+export const AUDIENCE = 'wechat-token-hub';
+/** Clocks differ a little. */
+export const LEEWAY_SECONDS = 30;
+const LONGEST_LIFE_SECONDS = 366 * 86_400;
+
+/**
+ * Says what is wrong with the claims of a verified token, beyond what the verifying library looks at: it takes an
+ * infinite `exp`, and does not look at `iat` at all.
+ *
+ * @param strict whether a token must end, within 366 days.
+ * @param now epoch seconds.
+ */
+export function flawOfClaims(
+  claims: Readonly<Record<string, unknown>>,
+  strict: boolean,
+  now: number,
+): string | undefined {
+  const { aud, exp, nbf, iat } = claims;
+  const audience: unknown = typeof aud === 'string' ? [aud] : aud;
+  if (!Array.isArray(audience) || !audience.every((one) => typeof one === 'string')) return 'the aud is no audience';
+  if (!audience.includes(AUDIENCE)) return 'the aud is another one';
+  for (const [name, time] of Object.entries({ exp, nbf, iat })) {
+    if (time !== undefined && !(typeof time === 'number' && Number.isFinite(time))) return `the ${name} is no time`;
+  }
+  if (typeof exp === 'number' && now >= exp + LEEWAY_SECONDS) return 'the token has expired';
+  if (typeof nbf === 'number' && now < nbf - LEEWAY_SECONDS) return 'the token is not valid yet';
+  if (typeof iat === 'number' && now < iat - LEEWAY_SECONDS) return 'the token is from the future';
+  if (strict && exp === undefined) return 'the token never ends, which AUTH_STRICT forbids';
+  if (strict && (exp as number) > now + LONGEST_LIFE_SECONDS) return 'the token ends too late for AUTH_STRICT';
+  return undefined;
+}

@@ -1,0 +1,50 @@
+import { type ExecutionContext, Injectable, Logger } from '@nestjs/common';
+import { AuthGuard } from '@nestjs/passport';
+import type { Request } from 'express';
+import type { Client } from '../config/configuration.js';
+import { readBearer, Unauthenticated } from './bearer.js';
+import { type BearerRequest, JwtStrategy } from './jwt.strategy.js';
+
+/** A request of a client that is known. */
+export interface ClientRequest extends Request {
+  client: Client;
+}
+
+/** Lets nobody in but the configured clients. */
+@Injectable()
+export class ClientGuard extends AuthGuard() {
+  private readonly logger = new Logger('Auth');
+
+  constructor(strategy: JwtStrategy) {
+    // The strategy itself and not its name: Passport knows one strategy per name in the whole process, and two hubs in
+    // one process would verify with each other's keys.
+    super({ defaultStrategy: strategy as unknown as string, session: false, property: 'client' });
+  }
+
+  override async canActivate(context: ExecutionContext): Promise<boolean> {
+    const request = context.switchToHttp().getRequest<BearerRequest>();
+    try {
+      request.bearer = readBearer(request.rawHeaders);
+      return (await super.canActivate(context)) as boolean;
+    } catch (error) {
+      const { reason, kid } = error instanceof Unauthenticated ? error : new Unauthenticated('it cannot be verified');
+      this.logger.warn(`Refused a request${kid === undefined ? '' : ` of the kid ${kid}`}: ${reason}.`);
+      throw new Unauthenticated(reason, kid);
+    }
+  }
+
+  /** @param info what Passport has to say when the token does not verify. */
+  override handleRequest<T>(
+    error: unknown,
+    client: T | false | undefined,
+    info: unknown,
+    context: ExecutionContext,
+  ): T {
+    if (error instanceof Unauthenticated) throw error;
+    const { kid } = context.switchToHttp().getRequest<BearerRequest>().bearer;
+    if (error ?? !client) {
+      throw new Unauthenticated(info instanceof Error ? info.message : 'it cannot be verified', kid);
+    }
+    return client as T;
+  }
+}

@@ -1,0 +1,121 @@
+import { isIP } from 'node:net';
+import { getProxyForUrl } from 'proxy-from-env';
+import { z } from 'zod';
+import type { Faults } from './faults.js';
+import { type Environment, type SecretReader, UnreadableSecret } from './secret-reader.js';
+import type { Secret } from './secret.js';
+
+/** One upstream of the hub: where it is, and the proxy on the way to it, if any. */
+export interface Upstream {
+  readonly root: URL;
+  readonly proxy?: URL;
+}
+
+/** The settings that need a restart to change. */
+export interface Settings {
+  readonly port: number;
+  readonly wechat: Upstream;
+  readonly wecom: Upstream;
+  readonly dataDir: string;
+  /** Keys for the store, the first encrypts, all decrypt. Absent: the store makes one of its own. */
+  readonly storeKeys?: Secret;
+  readonly authStrict: boolean;
+  /** How many rotations an app may ask for at once, and after how many seconds it may ask for one more. */
+  readonly rotation: { readonly burst: number; readonly everySeconds: number };
+}
+
+const flag = z.enum(['true', 'false'], 'must be true or false').transform((value) => value === 'true');
+
+const wholeNumber = (from: number, to: number): z.ZodType<number> =>
+  z
+    .string()
+    .regex(/^\d{1,9}$/, `must be a whole number from ${String(from)} to ${String(to)}`)
+    .transform(Number)
+    .refine((value) => value >= from && value <= to, `must be a whole number from ${String(from)} to ${String(to)}`);
+
+const root = z.string().transform((text, context) => {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  const plain = url && !url.username && !url.password && !url.search && !url.hash;
+  if (plain && ['http:', 'https:'].includes(url.protocol)) return url;
+  context.issues.push({
+    code: 'custom',
+    input: undefined,
+    message: 'must be an http or https address without credentials, query and fragment',
+  });
+  return z.NEVER;
+});
+
+const schema = z.object({
+  PORT: wholeNumber(0, 65_535).prefault('8567'),
+  WECHAT_API_ROOT: root.prefault('https://api.weixin.qq.com'),
+  WECOM_API_ROOT: root.prefault('https://qyapi.weixin.qq.com'),
+  DATA_DIR: z.string().min(1, 'must name a folder').default('./data'),
+  REDIS_URL: z.undefined('a shared store is not available in this version; unset it and give one hub its DATA_DIR').optional(),
+  AUTH_STRICT: flag.prefault('false'),
+  ROTATION_BURST: wholeNumber(1, 1000).prefault('3'),
+  ROTATION_INTERVAL: wholeNumber(1, 86_400).prefault('30'),
+});
+
+/** Reads the settings that only a restart changes; what is wrong with them goes to `faults`. */
+export function readSettings(environment: Environment, secrets: SecretReader, faults: Faults): Settings | undefined {
+  const parsed = schema.safeParse(environment);
+  let storeKeys: Secret | undefined;
+  try {
+    if (secrets.isSet('STORE_KEY')) storeKeys = secrets.fromVariable('STORE_KEY');
+  } catch (error) {
+    if (!(error instanceof UnreadableSecret)) throw error;
+    faults.add('STORE_KEY', error.message);
+  }
+  if (!parsed.success) {
+    for (const issue of parsed.error.issues) faults.add(issue.path.join('.'), issue.message);
+    return undefined;
+  }
+  const values = parsed.data;
+  return {
+    port: values.PORT,
+    wechat: upstream('WECHAT_API_ROOT', values.WECHAT_API_ROOT, faults),
+    wecom: upstream('WECOM_API_ROOT', values.WECOM_API_ROOT, faults),
+    dataDir: values.DATA_DIR,
+    ...(storeKeys && { storeKeys }),
+    authStrict: values.AUTH_STRICT,
+    rotation: { burst: values.ROTATION_BURST, everySeconds: values.ROTATION_INTERVAL },
+  };
+}
+
+/** HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY, in either case, as curl and most others read them. */
+function upstream(setting: string, root: URL, faults: Faults): Upstream {
+  const proxy = getProxyForUrl(root.href);
+  if (!proxy) return { root };
+  if (URL.canParse(proxy) && /^https?:$/.test(new URL(proxy).protocol)) return { root, proxy: new URL(proxy) };
+  faults.add(setting, 'the proxy that the environment sets for it must be an http or https address');
+  return { root };
+}
+
+const KEY_PREFIX = 'JWT_KEY_';
+
+/**
+ * The kids for which the environment holds a key. A Kubernetes Service called `jwt-key-x` makes Kubernetes set
+ * `JWT_KEY_X_SERVICE_HOST`, `JWT_KEY_X_PORT_80_TCP` and more in every pod; those are addresses, not keys.
+ */
+export function environmentKids(environment: Environment): string[] {
+  const kids = new Set<string>();
+  for (const [name, value] of Object.entries(environment)) {
+    if (!name.startsWith(KEY_PREFIX) || value === undefined || isServiceLink(name, value)) continue;
+    kids.add(name.slice(KEY_PREFIX.length).replace(/_FILE$/, ''));
+  }
+  return [...kids].sort();
+}
+
+/** The variable that holds the key of a kid. */
+export function keyVariable(kid: string): string {
+  return KEY_PREFIX + kid;
+}
+
+function isServiceLink(name: string, value: string): boolean {
+  if (/_SERVICE_HOST$/.test(name) || /_PORT_\d+_(TCP|UDP|SCTP)_ADDR$/.test(name)) return isIP(value) !== 0;
+  if (/_SERVICE_PORT(_[A-Z0-9_]+)?$/.test(name) || /_PORT_\d+_(TCP|UDP|SCTP)_PORT$/.test(name)) {
+    return /^\d{1,5}$/.test(value);
+  }
+  if (/_PORT_\d+_(TCP|UDP|SCTP)_PROTO$/.test(name)) return /^(tcp|udp|sctp)$/.test(value);
+  return /_PORT(_\d+_(TCP|UDP|SCTP))?$/.test(name) && /^(tcp|udp|sctp):\/\//.test(value);
+}

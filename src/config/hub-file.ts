@@ -1,0 +1,84 @@
+import { readFileSync } from 'node:fs';
+import { YAMLParseError, parse } from 'yaml';
+import { z } from 'zod';
+import type { Faults } from './faults.js';
+
+/** What a client may be allowed to do with an app. */
+export const ACTIONS = ['read', 'rotate', 'report', 'sign', 'proxy', 'admin'] as const;
+
+/** One thing that a client may be allowed to do with an app. */
+export type Action = (typeof ACTIONS)[number];
+
+/** The name of an app in URLs. */
+export const APP_NAME = /^[a-z0-9][a-z0-9-]{0,39}$/;
+
+/** What a `kid` looks like, in a configuration as in a token. */
+export const KID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
+
+const secretReference = z.xor(
+  [z.strictObject({ env: z.string().min(1) }), z.strictObject({ file: z.string().min(1) })],
+  'must be { env: VARIABLE } or { file: path }; a secret itself has no place in this file',
+);
+
+/** Where the configuration file says that a secret is. */
+export type SecretReference = z.infer<typeof secretReference>;
+
+const client = z.strictObject({
+  key: z.union([secretReference], 'must be { env: VARIABLE } or { file: path }: this version knows shared HS256 keys'),
+  apps: z.union([z.literal('*'), z.array(z.string())], "must be a list of apps, or '*'"),
+  may: z.array(z.enum(ACTIONS, `must be one of ${ACTIONS.join(', ')}`)).default(['read', 'report']),
+});
+
+const hubFile = z.strictObject({
+  apps: z.record(z.string(), z.looseObject({ platform: z.string('must name the platform of the app') })).default({}),
+  clients: z.record(z.string(), client).default({}),
+});
+
+/** The configuration file as it is written: platforms read their apps, secrets are still references. */
+export type HubFile = z.infer<typeof hubFile>;
+
+/** Reads the YAML or JSON file that `HUB_CONFIG` names; what is wrong with it goes to `faults`. */
+export function readHubFile(path: string, faults: Faults): HubFile | undefined {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    const reason = (error as NodeJS.ErrnoException).code ?? 'unknown error';
+    faults.add('HUB_CONFIG', `the file cannot be read (${reason})`);
+    return undefined;
+  }
+  try {
+    // JSON is YAML. Errors are told by place alone: the parser's own pretty text would quote the lines around.
+    const parsed = hubFile.safeParse(parse(text, { prettyErrors: true, logLevel: 'error' }) ?? {}, {
+      error: (issue) => (issue.code === 'invalid_type' && issue.input === undefined ? 'is missing' : undefined),
+    });
+    if (parsed.success) return parsed.data;
+    addIssues('HUB_CONFIG', parsed.error.issues, faults);
+  } catch (error) {
+    const line = error instanceof YAMLParseError ? error.linePos?.[0].line : undefined;
+    const code = error instanceof YAMLParseError ? ` (${error.code.toLowerCase().replaceAll('_', ' ')})` : '';
+    faults.add('HUB_CONFIG', `is not valid YAML or JSON${line ? `, line ${String(line)}` : ''}${code}`);
+  }
+  return undefined;
+}
+
+/** Turns a schema's findings into faults that name the setting. */
+export function addIssues(
+  prefix: string,
+  issues: readonly { readonly path: readonly PropertyKey[]; readonly message: string }[],
+  faults: Faults,
+): void {
+  for (const { path, message } of issues) faults.add([prefix, ...path.map(String)].join('.'), message);
+}
+
+/** The schema of a secret in the configuration file, resolved by whoever knows the files and the environment. */
+export function secretSchema<S>(read: (reference: SecretReference) => S): z.ZodType<S> {
+  return secretReference.transform((reference, context) => {
+    try {
+      return read(reference);
+    } catch (error) {
+      context.issues.push({ code: 'custom', input: undefined, message: (error as Error).message });
+      return z.NEVER;
+    }
+  });
+}

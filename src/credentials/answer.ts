@@ -1,0 +1,68 @@
+import type { Request, Response } from 'express';
+import { type Credential, secondsLeft } from './policy.js';
+
+/** Which credential of which app an answer is about. */
+export interface Subject {
+  readonly app: string;
+  readonly appid: string;
+  /** The `type` of a ticket; absent for the access token. */
+  readonly type?: string;
+}
+
+/** A credential as clients get it, in JSON. */
+export type CredentialView = Readonly<Record<string, string | number>>;
+
+/** Tells the two times that an answer needs. */
+export interface Times {
+  /** Epoch milliseconds of the steady clock. */
+  readonly now: number;
+  /** Milliseconds to add for the wall clock's time. */
+  readonly drift: number;
+  /** When a new value can be expected, epoch milliseconds of the steady clock. */
+  readonly renewalAt: number;
+}
+
+/** After a renewal is due it takes a moment; asking right at the instant would give the old value once more. */
+const RENEWAL_TAKES_MS = 2000;
+
+/** Writes a credential down for a client: honest about the life that is left at this moment. */
+export function viewOf(credential: Credential, { app, appid, type }: Subject, times: Times): CredentialView {
+  const expiresIn = secondsLeft(credential, times.now);
+  const refreshAfter = Math.ceil((times.renewalAt + RENEWAL_TAKES_MS - times.now) / 1000);
+  return {
+    app,
+    appid,
+    ...(type === undefined
+      ? { kind: 'access-token', access_token: credential.value }
+      : { kind: 'ticket', type, ticket: credential.value }),
+    version: credential.version,
+    expires_in: expiresIn,
+    expires_at: new Date(times.now + times.drift + expiresIn * 1000).toISOString().replace(/\.\d+Z$/, 'Z'),
+    refresh_after: Math.min(expiresIn, Math.max(1, refreshAfter)),
+  };
+}
+
+/** Sends a credential as text or JSON, whichever the client prefers, or 304 when it has this very version. */
+export function send(
+  request: Request,
+  response: Response,
+  credential: Credential,
+  view: CredentialView,
+  preferred: 'text' | 'json',
+): void {
+  const etag = `"${String(credential.version)}"`;
+  response.set({ ETag: etag, Vary: 'Accept' });
+  if (knows(request.headers['if-none-match'], etag)) {
+    response.status(304).end();
+    return;
+  }
+  const other = preferred === 'text' ? 'json' : 'text';
+  const format = request.accepts([preferred, other]) || preferred;
+  if (format === 'text') response.type('text/plain').send(credential.value);
+  else response.json(view);
+}
+
+function knows(ifNoneMatch: string | undefined, etag: string): boolean {
+  const tags = ifNoneMatch?.split(',').map((tag) => tag.trim().replace(/^W\//, '')) ?? [];
+  return tags.includes(etag) || tags.includes('*');
+}

@@ -1,0 +1,55 @@
+import { WechatError, WechatRefusal } from '../wechat/wechat.error.js';
+import { NotTheCredential } from './retry.js';
+import type { SourceEvent } from './source.js';
+
+/** Says what happened, what it means and what happens next, in a line for the operator's log; never a value. */
+export function tellInWords(event: SourceEvent, now: number): { level: 'log' | 'warn' | 'error'; text: string } {
+  switch (event.event) {
+    case 'minted':
+      return {
+        level: 'log',
+        text: `${event.name}: new value, version ${String(event.version)}, for ${String(event.seconds)} s (it was ${event.flaw}).`,
+      };
+    case 'unchanged':
+      return {
+        level: 'log',
+        text: `${event.name}: WeChat gave the same value again, version ${String(event.version)}, good for ${String(event.seconds)} s yet; asking again before that.`,
+      };
+    case 'failed':
+      return {
+        level: event.usable ? 'warn' : 'error',
+        text: `${event.name}: ${explain(event.error)} ${
+          event.usable ? 'The present value is served on.' : 'Nothing usable is left: clients get an error.'
+        } Asking again in ${String(Math.ceil((event.retryAt - now) / 1000))} s.`,
+      };
+    case 'refused-by-wechat':
+      return {
+        level: 'warn',
+        text: `${event.name}: WeChat refuses version ${String(event.version)}, which this hub did not replace. Somebody else asks for tokens of this account (another hub, an SDK with the AppSecret, a test system): find and stop it, or they end each other's tokens. Getting a new one now.`,
+      };
+    case 'unsaved':
+      return {
+        level: 'error',
+        text: `${event.name}: the value is served but not stored (${messageOf(event.error)}). A restart now would cost a call to WeChat. Make room or mend the folder; trying again by itself.`,
+      };
+    case 'saved-again':
+      return { level: 'log', text: `${event.name}: stored again.` };
+  }
+}
+
+/** What went wrong and what to do about it, in plain words of our own and WeChat's errmsg. */
+export function explain(error: unknown): string {
+  const told = error instanceof NotTheCredential ? error.cause : error;
+  const lead = error instanceof NotTheCredential ? `${error.message}. ` : '';
+  return told instanceof WechatError ? `${lead}${told.message}. ${told.advice}` : messageOf(told);
+}
+
+/** WeChat's own words on a failure, where it spoke. */
+export function refusalIn(error: unknown): WechatRefusal | undefined {
+  const told = error instanceof NotTheCredential ? error.cause : error;
+  return told instanceof WechatRefusal ? told : undefined;
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : 'unknown error';
+}

@@ -1,0 +1,88 @@
+import {
+  createCipheriv,
+  createDecipheriv,
+  createHash,
+  createSecretKey,
+  type KeyObject,
+  randomBytes,
+} from 'node:crypto';
+
+const KEY_BYTES = 32;
+const KEY_ID_BYTES = 4;
+const NONCE_BYTES = 12;
+const TAG_BYTES = 16;
+const FORMAT = 1;
+
+/** Says that a sealed text was made with a key that is not at hand. */
+export class UnknownKey extends Error {}
+
+/**
+ * Seals what the store keeps, with AES-256-GCM. The name of an entry is bound to it, so that no entry can stand in for
+ * another. Each text carries the id of its key: the first key seals, every key opens, so keys can be changed in peace.
+ */
+export class Cipher {
+  private readonly keys = new Map<string, KeyObject>();
+  private readonly newest: string;
+
+  /** @param keys 32 bytes each, the one to seal with first. */
+  constructor(keys: readonly Buffer[]) {
+    const ids = keys.map((key) => {
+      const id = createHash('sha256').update('key id').update(key).digest().subarray(0, KEY_ID_BYTES).toString('hex');
+      this.keys.set(id, createSecretKey(key));
+      return id;
+    });
+    const [newest] = ids;
+    if (newest === undefined) throw new Error('a cipher needs a key');
+    this.newest = newest;
+  }
+
+  seal(name: string, text: string): Buffer {
+    const nonce = randomBytes(NONCE_BYTES);
+    const cipher = createCipheriv('aes-256-gcm', this.key(this.newest), nonce);
+    cipher.setAAD(Buffer.from(name));
+    const sealed = Buffer.concat([cipher.update(text, 'utf8'), cipher.final()]);
+    return Buffer.concat([Buffer.of(FORMAT), Buffer.from(this.newest, 'hex'), nonce, cipher.getAuthTag(), sealed]);
+  }
+
+  /**
+   * @throws UnknownKey when the key is not at hand, Error when the text was changed or belongs to another name.
+   */
+  open(name: string, sealed: Buffer): string {
+    let at = 1;
+    const next = (length: number): Buffer => sealed.subarray(at, (at += length));
+    if (sealed[0] !== FORMAT) throw new Error('unknown format');
+    const key = this.key(next(KEY_ID_BYTES).toString('hex'));
+    const decipher = createDecipheriv('aes-256-gcm', key, next(NONCE_BYTES), { authTagLength: TAG_BYTES });
+    decipher.setAAD(Buffer.from(name));
+    decipher.setAuthTag(next(TAG_BYTES));
+    return Buffer.concat([decipher.update(sealed.subarray(at)), decipher.final()]).toString('utf8');
+  }
+
+  /** Whether a sealed text is under the key that seals today. */
+  isCurrent(sealed: Buffer): boolean {
+    return sealed.subarray(1, 1 + KEY_ID_BYTES).toString('hex') === this.newest;
+  }
+
+  private key(id: string): KeyObject {
+    const key = this.keys.get(id);
+    if (!key) throw new UnknownKey();
+    return key;
+  }
+}
+
+/** Makes a new key, in the form in which it is written down. */
+export function newKey(): string {
+  return randomBytes(KEY_BYTES).toString('base64');
+}
+
+/**
+ * Reads keys as they are written down: base64 of 32 bytes, several separated by commas or white space.
+ * @returns undefined when a part is no key.
+ */
+export function parseKeys(text: string): Buffer[] | undefined {
+  const keys = text
+    .split(/[\s,]+/)
+    .filter((part) => part !== '')
+    .map((part) => (/^[A-Za-z0-9+/_-]{43}=?$/.test(part) ? Buffer.from(part, 'base64') : Buffer.alloc(0)));
+  return keys.length > 0 && keys.every((key) => key.length === KEY_BYTES) ? keys : undefined;
+}

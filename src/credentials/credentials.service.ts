@@ -1,0 +1,148 @@
+import { Inject, Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
+import { ConfigService } from '@nestjs/config';
+import type { Settings } from '../config/environment.js';
+import type { App } from '../wechat/platforms/platform.js';
+import { WechatClient } from '../wechat/wechat.client.js';
+import { SteadyClock } from './clock.js';
+import { tellInWords } from './chronicle.js';
+import { DueList } from './due-list.js';
+import { HostedApp, type RotationBudget } from './hosted-app.js';
+import { type Outside, type Source, type SourceEvent } from './source.js';
+import { type Entry, shifted, Store } from './store.js';
+
+/** How many renewals may be under way at once: enough for ten thousand apps, few enough not to look like an attack. */
+const RENEWALS_AT_ONCE = 32;
+/** A wall clock that differs from the steady one by more than this was moved, and not just disciplined. */
+const MOVED_CLOCK_MS = 2000;
+
+/** The cache: every credential of every configured app, and the clockwork that keeps them good. */
+@Injectable()
+export class CredentialsService implements OnApplicationShutdown {
+  readonly clock = new SteadyClock();
+  /** How often WeChat refused a value that should have been good: somebody else mints for the same account. */
+  foreignMints = 0;
+  private readonly logger = new Logger('Credentials');
+  private readonly due = new DueList<Source>();
+  private readonly outside: Outside;
+  private readonly budget: RotationBudget;
+  private apps: ReadonlyMap<string, HostedApp> = new Map();
+  private applying: Promise<void> = Promise.resolve();
+  private renewing = 0;
+  private drift = 0;
+  private isDraining = false;
+
+  constructor(
+    @Inject(Store) private readonly store: Store,
+    private readonly wechat: WechatClient,
+    config: ConfigService<Settings, true>,
+  ) {
+    const { burst, everySeconds } = config.get<Settings['rotation']>('rotation');
+    this.budget = { burst, everyMs: everySeconds * 1000 };
+    this.outside = {
+      now: () => this.clock.now(),
+      random: Math.random,
+      // What outlives the process is in the wall clock's time, by which the next process will read it.
+      save: (name, entry) => store.save(name, shifted(entry, this.drift)),
+      tell: (event) => this.tell(event),
+      wake: (source, at) => this.due.set(source, at),
+    };
+  }
+
+  /** Whether the hub is going away. */
+  get draining(): boolean {
+    return this.isDraining;
+  }
+
+  /** Every app by its name. */
+  get all(): ReadonlyMap<string, HostedApp> {
+    return this.apps;
+  }
+
+  /** The app of this name, if it is configured. */
+  app(name: string): HostedApp | undefined {
+    return this.apps.get(name);
+  }
+
+  /**
+   * Makes these the apps: new ones start with what the store has of them, those that went stop, and those that stay
+   * keep their credentials, whatever their name or secret is now.
+   */
+  apply(apps: ReadonlyMap<string, App>): Promise<void> {
+    const exchanged = this.applying.then(() => this.exchange(apps));
+    this.applying = exchanged.catch(() => undefined);
+    return exchanged;
+  }
+
+  /** Renews what is due, the most urgent first, a bounded number at once. */
+  renewDue(): void {
+    this.followWallClock();
+    while (!this.isDraining && this.renewing < RENEWALS_AT_ONCE) {
+      const source = this.due.take(this.clock.now());
+      if (!source) return;
+      this.renewing += 1;
+      void source.wake().finally(() => {
+        this.renewing -= 1;
+        this.renewDue();
+      });
+    }
+  }
+
+  /** Begins nothing new; ends when every call to WeChat that is under way has ended and its outcome is stored. */
+  async drain(): Promise<void> {
+    this.isDraining = true;
+    await this.applying;
+    await Promise.all([...this.apps.values()].map((app) => app.close()));
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    await this.drain();
+    await this.store.close();
+  }
+
+  private async exchange(configured: ReadonlyMap<string, App>): Promise<void> {
+    const before = new Map([...this.apps.values()].map((app) => [app.identity, app]));
+    const identities = new Set([...configured.values()].map((app) => app.identity));
+    const gone = [...before.values()].filter((app) => !identities.has(app.identity));
+    // What they have under way is stored before anything is read: an app may come back under another configuration.
+    await Promise.all(gone.map((app) => app.close()));
+    const grows = [...identities].some((identity) => !before.has(identity));
+    const entries = grows ? await this.store.load() : new Map<string, Entry>();
+
+    const apps = new Map<string, HostedApp>();
+    for (const [name, app] of configured) {
+      const known = before.get(app.identity);
+      known?.adopt(app);
+      apps.set(
+        name,
+        known ?? new HostedApp(app, this.wechat, this.outside, this.budget, (entry) => entries.get(entry)),
+      );
+    }
+    this.apps = apps;
+    await this.forget(entries, apps);
+  }
+
+  /** Drops what the store has of apps that are not configured, once nobody could use it any more. */
+  private async forget(entries: ReadonlyMap<string, Entry>, apps: ReadonlyMap<string, HostedApp>): Promise<void> {
+    const kept = new Set([...apps.values()].flatMap((app) => [...app.kept.values()].map((source) => source.name)));
+    const now = this.clock.now();
+    for (const [name, { credential }] of entries) {
+      if (!kept.has(name) && (credential?.expiresAt ?? 0) < now) await this.store.remove(name).catch(() => undefined);
+    }
+  }
+
+  private followWallClock(): void {
+    const drift = this.clock.drift();
+    if (Math.abs(drift - this.drift) < MOVED_CLOCK_MS) return;
+    this.logger.warn(
+      `The system clock was moved by ${String(Math.round((drift - this.drift) / 1000))} s. Credentials are not affected: their life is counted by a clock that does not jump.`,
+    );
+    this.drift = drift;
+    for (const app of this.apps.values()) for (const source of app.kept.values()) void source.save();
+  }
+
+  private tell(event: SourceEvent): void {
+    if (event.event === 'refused-by-wechat') this.foreignMints += 1;
+    const { level, text } = tellInWords(event, this.clock.now());
+    this.logger[level](text);
+  }
+}

@@ -1,0 +1,204 @@
+import { DatabaseSync, type DatabaseSyncInstance } from '@photostructure/sqlite';
+import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Secret } from '../config/secret.js';
+import { Cipher, newKey, parseKeys, UnknownKey } from './cipher.js';
+import type { Entry, Store } from './store.js';
+
+/** Refuses to open a store, and says what an operator can do about it. */
+export class StoreRefused extends Error {}
+
+const DATABASE = 'credentials.db';
+const KEY_FILE = 'store.key';
+/** Tells our database from any other SQLite file: "wth" and a version of the layout. */
+const APPLICATION_ID = 0x77746801;
+
+const SQLITE_BUSY = 5;
+
+interface Write {
+  readonly name: string;
+  readonly sealed: Buffer | undefined;
+  readonly done: (error?: Error) => void;
+}
+
+/**
+ * Keeps the entries of one hub in its data folder, in SQLite, sealed. The exclusive lock on the database is what keeps a
+ * second hub out; the operating system takes it back however the process ends. Writes that come together share one
+ * transaction, and so one wait for the disk.
+ */
+export class EmbeddedStore implements Store {
+  private waiting: Write[] = [];
+  private flushing: NodeJS.Immediate | undefined;
+
+  private constructor(
+    private readonly database: DatabaseSyncInstance,
+    private readonly cipher: Cipher,
+    private readonly folder: string,
+  ) {}
+
+  /**
+   * @param keys as in {@link parseKeys}; absent, the store keeps a key of its own beside the database.
+   * @throws StoreRefused when another hub holds the folder, or it cannot be written, or what is in it cannot be read.
+   */
+  static open(folder: string, keys?: Secret): EmbeddedStore {
+    try {
+      mkdirSync(folder, { recursive: true, mode: 0o700 });
+      chmodSync(folder, 0o700);
+    } catch (error) {
+      throw new StoreRefused(
+        `DATA_DIR cannot be used: ${reasonOf(error)}. Give the hub a folder that it may write to.`,
+      );
+    }
+    const database = openDatabase(join(folder, DATABASE), folder);
+    const own = ownKey(folder, keys === undefined && isEmpty(database));
+    const all = [...(keys ? givenKeys(keys) : []), ...own];
+    if (all.length === 0) throw refusal(folder, `its key file ${KEY_FILE} is gone`, true);
+    return new EmbeddedStore(database, new Cipher(all), folder);
+  }
+
+  load(): Promise<Map<string, Entry>> {
+    const entries = new Map<string, Entry>();
+    const rows = this.database.prepare('SELECT name, sealed FROM entry').all() as {
+      name: string;
+      sealed: Uint8Array;
+    }[];
+    const stale: Promise<void>[] = [];
+    for (const { name, sealed } of rows) {
+      const bytes = Buffer.from(sealed);
+      try {
+        const entry = JSON.parse(this.cipher.open(name, bytes)) as Entry;
+        entries.set(name, entry);
+        if (!this.cipher.isCurrent(bytes)) stale.push(this.save(name, entry));
+      } catch (error) {
+        const what = error instanceof UnknownKey ? 'is sealed with another key' : 'was changed or damaged';
+        return Promise.reject(refusal(this.folder, `the entry ${name} ${what}`, error instanceof UnknownKey));
+      }
+    }
+    return Promise.all(stale).then(() => entries);
+  }
+
+  save(name: string, entry: Entry): Promise<void> {
+    return this.write(name, this.cipher.seal(name, JSON.stringify(entry)));
+  }
+
+  remove(name: string): Promise<void> {
+    return this.write(name, undefined);
+  }
+
+  close(): Promise<void> {
+    if (this.flushing) clearImmediate(this.flushing);
+    this.flush();
+    // Statements outlive close() until they are collected, and would hold the lock: give it back by hand.
+    this.database.exec('PRAGMA locking_mode = NORMAL');
+    this.database.prepare('SELECT count(*) FROM entry').get();
+    this.database.close();
+    return Promise.resolve();
+  }
+
+  private write(name: string, sealed: Buffer | undefined): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.waiting.push({ name, sealed, done: (error) => (error ? reject(error) : resolve()) });
+      this.flushing ??= setImmediate(() => this.flush());
+    });
+  }
+
+  private flush(): void {
+    this.flushing = undefined;
+    const writes = this.waiting;
+    this.waiting = [];
+    if (writes.length === 0) return;
+    let failure: Error | undefined;
+    try {
+      this.database.exec('BEGIN');
+      const put = this.database.prepare('REPLACE INTO entry (name, sealed) VALUES (?, ?)');
+      const drop = this.database.prepare('DELETE FROM entry WHERE name = ?');
+      for (const { name, sealed } of writes) {
+        if (sealed) put.run(name, sealed);
+        else drop.run(name);
+      }
+      this.database.exec('COMMIT');
+    } catch (error) {
+      failure = new Error(`the data folder cannot be written: ${reasonOf(error)}`);
+      // SQLite may have rolled back by itself already.
+      if (this.database.isTransaction) this.database.exec('ROLLBACK');
+    }
+    for (const { done } of writes) done(failure);
+  }
+}
+
+function openDatabase(path: string, folder: string): DatabaseSyncInstance {
+  let database: DatabaseSyncInstance | undefined;
+  try {
+    // SQLite would take an empty file for a new database; ours is never empty.
+    if (existsSync(path) && statSync(path).size === 0) throw new Error('its database is an empty file');
+    database = new DatabaseSync(path, { timeout: 0 });
+    // A rollback journal, not a write-ahead log: damage then shows in the database itself and cannot pass for the past.
+    database.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = TRUNCATE; PRAGMA synchronous = FULL');
+    database.exec('BEGIN EXCLUSIVE');
+    const { application_id: owner } = database.prepare('PRAGMA application_id').get() as { application_id: number };
+    if (owner !== APPLICATION_ID) {
+      if (owner !== 0 || !isUnused(database)) throw new Error('it is not a database of this hub');
+      database.exec(
+        `CREATE TABLE entry (name TEXT PRIMARY KEY, sealed BLOB NOT NULL) STRICT, WITHOUT ROWID;
+         PRAGMA application_id = ${String(APPLICATION_ID)}`,
+      );
+    }
+    database.exec('COMMIT');
+    const { quick_check: verdict } = database.prepare('PRAGMA quick_check(1)').get() as { quick_check: string };
+    if (verdict !== 'ok') throw new Error('it is damaged');
+    chmodSync(path, 0o600);
+    return database;
+  } catch (error) {
+    database?.close();
+    if ((error as { errcode?: number }).errcode === SQLITE_BUSY) {
+      throw new StoreRefused(
+        `another hub is using DATA_DIR (${folder}). Two hubs would end each other's tokens: stop the other one, or give this one a folder and apps of its own.`,
+      );
+    }
+    throw refusal(folder, reasonOf(error), false);
+  }
+}
+
+function refusal(folder: string, reason: string, keyIsMissing: boolean): StoreRefused {
+  const out = keyIsMissing
+    ? 'Give the hub the key again (STORE_KEY, or the file store.key in the folder)'
+    : 'Restore the folder from a copy';
+  return new StoreRefused(
+    `the store in DATA_DIR (${folder}) cannot be read: ${reason}. ${out}, or move the folder away: the hub then asks WeChat anew for every credential. Nothing was changed.`,
+  );
+}
+
+function isUnused(database: DatabaseSyncInstance): boolean {
+  return (database.prepare('SELECT count(*) AS tables FROM sqlite_schema').get() as { tables: number }).tables === 0;
+}
+
+function isEmpty(database: DatabaseSyncInstance): boolean {
+  return (database.prepare('SELECT count(*) AS entries FROM entry').get() as { entries: number }).entries === 0;
+}
+
+function givenKeys(keys: Secret): Buffer[] {
+  const parsed = parseKeys(keys.reveal());
+  if (!parsed) throw new StoreRefused('STORE_KEY must be 32 random bytes in base64, or several such, newest first.');
+  return parsed;
+}
+
+/** The key that the store made for itself, if it ever did; it still opens what it sealed after STORE_KEY is set. */
+function ownKey(folder: string, mayMakeOne: boolean): Buffer[] {
+  const path = join(folder, KEY_FILE);
+  try {
+    if (!existsSync(path)) {
+      if (!mayMakeOne) return [];
+      writeFileSync(path, `${newKey()}\n`, { mode: 0o600, flush: true });
+    }
+    const keys = parseKeys(readFileSync(path, 'utf8'));
+    if (keys) return keys;
+  } catch (error) {
+    throw refusal(folder, `its key file ${KEY_FILE} cannot be used (${reasonOf(error)})`, true);
+  }
+  throw refusal(folder, `its key file ${KEY_FILE} holds no key`, true);
+}
+
+function reasonOf(error: unknown): string {
+  const { code, message } = error as NodeJS.ErrnoException;
+  return code?.startsWith('E') && !code.startsWith('ERR_') ? code : message;
+}

@@ -1,0 +1,181 @@
+import { randomBytes } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { App, Kept, Mint, Nature, Served } from '../wechat/platforms/platform.js';
+import { jssdkSignature } from '../wechat/jssdk.js';
+import type { WechatClient } from '../wechat/wechat.client.js';
+import { Bucket } from './allowance.js';
+import type { Credential } from './policy.js';
+import { Closed, type Outside, Source } from './source.js';
+import type { Entry } from './store.js';
+
+/** Which value a client says that WeChat refused. */
+export type Reported = { readonly token: string } | { readonly version: number };
+
+/** What became of a report: it was old news, WeChat accepts the value after all, or it was replaced. */
+export type Verdict = 'superseded' | 'alive' | 'replaced';
+
+/** What `wx.config` wants for a page. */
+export interface JssdkConfig {
+  readonly appId: string;
+  readonly timestamp: number;
+  readonly nonceStr: string;
+  readonly signature: string;
+}
+
+/** A report could not be decided, because WeChat could not be asked; the present value stays. */
+export class Undecided extends Error {
+  /** @param retryAt epoch milliseconds from which WeChat is asked again. */
+  constructor(
+    override readonly cause: unknown,
+    readonly retryAt: number,
+  ) {
+    super('WeChat could not be asked whether the value is alive.', { cause });
+    this.name = 'Undecided';
+  }
+}
+
+/** How many rotations an app may ask for at once, and after how long one more. */
+export interface RotationBudget {
+  readonly burst: number;
+  readonly everyMs: number;
+}
+
+/** An app is asked at most this often whether its token is alive, whoever reports it dead. */
+const PROBE_APART_MS = 10_000;
+
+/** One configured app with all that is kept for it. */
+export class HostedApp {
+  private readonly sources = new Map<string, Source>();
+  private readonly rotations: Bucket;
+  private readonly closing = new AbortController();
+  private served: Served<Source>;
+  private probing: Promise<boolean> | undefined;
+  private probedAt = -Infinity;
+
+  /** @param stored finds what the store has under a name. */
+  constructor(
+    private app: App,
+    private readonly wechat: WechatClient,
+    private readonly outside: Outside,
+    budget: RotationBudget,
+    stored: (name: string) => Entry | undefined,
+  ) {
+    this.rotations = new Bucket(budget.burst, budget.everyMs, outside.now());
+    this.served = this.follow(app, stored);
+  }
+
+  get platform(): string {
+    return this.app.platform;
+  }
+
+  get appid(): string {
+    return this.app.appid;
+  }
+
+  get identity(): string {
+    return this.app.identity;
+  }
+
+  get accessToken(): Source {
+    return this.served.accessToken;
+  }
+
+  get ticketTypes(): string[] {
+    return Object.keys(this.served.tickets);
+  }
+
+  /** The ticket of a type, if the app has such. */
+  ticket(type: string): Source | undefined {
+    return Object.hasOwn(this.served.tickets, type) ? this.served.tickets[type] : undefined;
+  }
+
+  /** Every credential that is kept, whether it is served or not, by kind. */
+  get kept(): ReadonlyMap<string, Source> {
+    return this.sources;
+  }
+
+  /** Takes over a new configuration of the same account; what is kept stays. */
+  adopt(app: App): void {
+    this.app = app;
+    this.served = this.follow(app, () => undefined);
+  }
+
+  /**
+   * Replaces a value on a client's word, if it is still the current one.
+   * @throws AllowanceSpent when the app has used up its rotations, Unavailable when WeChat gives no other value.
+   */
+  rotate(source: Source, refused: string): Promise<Credential> {
+    return source.replace(refused, () => this.rotations.take(this.outside.now()));
+  }
+
+  /**
+   * Hears that WeChat refused an access token, and replaces it if WeChat, asked by the hub, says so too.
+   * @throws Undecided when WeChat's answer leaves that open, Unavailable when it gives no other value.
+   */
+  async report(reported: Reported): Promise<{ verdict: Verdict; credential: Credential }> {
+    const source = this.accessToken;
+    const credential = await source.get();
+    if (!isReported(credential, reported)) return { verdict: 'superseded', credential };
+    this.probing ??= this.probe().finally(() => (this.probing = undefined));
+    const alive = await this.probing;
+    const present = await source.get();
+    if (present.version === credential.version) return { verdict: 'alive', credential: present };
+    return { verdict: alive ? 'superseded' : 'replaced', credential: present };
+  }
+
+  /** Signs a page for the JS-SDK; the fragment of its address is left out. */
+  async signPage(address: string): Promise<JssdkConfig> {
+    const ticket = this.ticket('jsapi');
+    if (!ticket) throw new Error(`the platform ${this.platform} has no ticket for the JS-SDK`);
+    const { value } = await ticket.get();
+    const nonceStr = randomBytes(8).toString('hex');
+    const timestamp = Math.floor(Date.now() / 1000);
+    const page = address.replace(/#.*$/s, '');
+    return { appId: this.appid, timestamp, nonceStr, signature: jssdkSignature(value, nonceStr, timestamp, page) };
+  }
+
+  /** Begins nothing new, and ends when what is under way has ended. */
+  async close(): Promise<void> {
+    this.closing.abort();
+    await Promise.all([...this.sources.values()].map((source) => source.close()));
+  }
+
+  private follow(app: App, stored: (name: string) => Entry | undefined): Served<Source> {
+    const keep = (kind: string, mint: Mint, nature: Nature = {}): Source => {
+      const known = this.sources.get(kind);
+      if (known) {
+        known.adopt(mint);
+        return known;
+      }
+      const name = `${app.identity}/${kind}`;
+      const source = new Source(name, mint, nature, this.outside, stored(name));
+      this.sources.set(kind, source);
+      return source;
+    };
+    return app.credentials<Source & Kept>(keep, this.wechat);
+  }
+
+  /** Asks about the token that is current when its turn has come, for all who wait by then. */
+  private async probe(): Promise<boolean> {
+    const wait = this.probedAt + PROBE_APART_MS - this.outside.now();
+    if (wait > 0) {
+      await delay(wait, undefined, { signal: this.closing.signal }).catch(() => {
+        throw new Closed();
+      });
+    }
+    this.probedAt = this.outside.now();
+    const { value } = await this.accessToken.get();
+    let alive: boolean;
+    try {
+      alive = await this.served.isAlive(value);
+    } catch (error) {
+      throw new Undecided(error, this.probedAt + PROBE_APART_MS);
+    }
+    if (!alive) await this.accessToken.condemn(value);
+    return alive;
+  }
+}
+
+function isReported(credential: Credential, reported: Reported): boolean {
+  return 'token' in reported ? reported.token === credential.value : reported.version === credential.version;
+}

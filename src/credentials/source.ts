@@ -1,0 +1,345 @@
+import type { Kept, Mint, Nature, Ration } from '../wechat/platforms/platform.js';
+import { WechatError, WechatNonsense } from '../wechat/wechat.error.js';
+import { AllowanceSpent, spend } from './allowance.js';
+import { type Credential, dueOf, type Flaw, freshUntil, otherThan, type Policy, usable } from './policy.js';
+import { NotTheCredential, waitAfter } from './retry.js';
+import type { Entry } from './store.js';
+
+/** What a source needs from the world, so that tests can be the world. */
+export interface Outside {
+  /** Epoch milliseconds; never jumps while the process runs. */
+  now(): number;
+  /** From 0 to 1. */
+  random(): number;
+  /** Keeps an entry over restarts; rejects when it could not be written. */
+  save(name: string, entry: Entry): Promise<void>;
+  /** Told of everything that happens to a credential; never of a value. */
+  tell(event: SourceEvent): void;
+  /** Told when a source wants to be looked at next; `undefined` for not at all. */
+  wake(source: Source, at: number | undefined): void;
+}
+
+/** What happened to a credential. `name` is the name of its entry in the store. */
+export type SourceEvent = { readonly name: string } & (
+  | {
+      /** `unchanged`: WeChat gave the value that we knew, whose life does not get longer by that. */
+      readonly event: 'minted' | 'unchanged';
+      readonly flaw: Flaw;
+      readonly version: number;
+      readonly seconds: number;
+    }
+  | {
+      readonly event: 'failed';
+      readonly flaw: Flaw;
+      readonly error: unknown;
+      readonly retryAt: number;
+      readonly usable: boolean;
+    }
+  | { readonly event: 'refused-by-wechat'; readonly version: number }
+  | { readonly event: 'unsaved'; readonly error: unknown }
+  | { readonly event: 'saved-again' }
+);
+
+/** Nothing usable is there, and WeChat gave nothing. */
+export class Unavailable extends Error {
+  /** @param retryAt epoch milliseconds from which WeChat is asked again. */
+  constructor(
+    override readonly cause: unknown,
+    readonly retryAt: number,
+  ) {
+    super('There is no usable credential at the moment.', { cause });
+    this.name = 'Unavailable';
+  }
+}
+
+/** The hub is going away, or the app was taken out of the configuration: nothing new is begun. */
+export class Closed extends Error {
+  constructor() {
+    super('The hub is shutting down.');
+    this.name = 'Closed';
+  }
+}
+
+interface Failure {
+  readonly error: unknown;
+  readonly count: number;
+  readonly retryAt: number;
+}
+
+interface Turn {
+  readonly flaw: Flaw;
+  readonly outcome: Promise<Credential>;
+}
+
+/** How a credential stands, for those who watch. */
+export interface SourceStatus {
+  readonly credential: Credential | undefined;
+  readonly usable: boolean;
+  readonly failure: { readonly error: unknown; readonly retryAt: number } | undefined;
+  readonly unsaved: boolean;
+}
+
+/** A store that refused a write is tried again this much later. */
+const SAVE_AGAIN_MS = 5000;
+
+/**
+ * One credential of one app, kept good: the one thing here that changes. Its verbs are one operation under different
+ * policies: find the flaw, take the turn, look again, ask WeChat, keep what is true.
+ */
+export class Source implements Kept {
+  private entry: Entry;
+  private turn: Turn | undefined;
+  private failure: Failure | undefined;
+  /** When the credential wants to be renewed. */
+  private due = Infinity;
+  private saveAgainAt: number | undefined;
+  private closed = false;
+
+  constructor(
+    readonly name: string,
+    private mint: Mint,
+    private readonly nature: Nature,
+    private readonly outside: Outside,
+    entry: Entry = {},
+  ) {
+    this.entry = entry;
+    if (entry.credential) {
+      const fromTheFuture = entry.credential.issuedAt > outside.now() + 60_000;
+      // The clock went back since the value was stored: how long it has lived, nobody knows.
+      if (fromTheFuture) this.entry = { ...entry, credential: { ...entry.credential, expiresAt: 0 } };
+      this.due = entry.intent === undefined ? dueOf(entry.credential, outside.random()) : outside.now();
+      this.plan();
+    }
+  }
+
+  /** The credential as it stands, usable or not; its life is cut where a call may have ended it early. */
+  get current(): Credential | undefined {
+    const { credential, intent } = this.entry;
+    if (!credential || intent === undefined || this.nature.supersedesAfterMs === undefined) return credential;
+    const end = intent + this.nature.supersedesAfterMs;
+    return end < credential.expiresAt ? { ...credential, expiresAt: end } : credential;
+  }
+
+  get status(): SourceStatus {
+    const credential = this.current;
+    return {
+      credential,
+      usable: credential !== undefined && usable(credential, this.outside.now()) === undefined,
+      failure: this.failure,
+      unsaved: this.saveAgainAt !== undefined,
+    };
+  }
+
+  /** When a new value can be expected, epoch milliseconds. */
+  get renewalAt(): number {
+    return Math.max(this.due, this.failure?.retryAt ?? 0);
+  }
+
+  /**
+   * For clients: a usable credential, at once if there is one.
+   * @throws Unavailable when there is none and WeChat gives none.
+   */
+  get(): Promise<Credential> {
+    return this.obtain(usable);
+  }
+
+  /** For a client that WeChat refused: a credential with another value than `refused`, if WeChat has one.
+   * @param permit called before WeChat is asked on the client's word alone; throws to forbid it.
+   * @throws Unavailable, or what `permit` throws. The present value stays as it was.
+   */
+  replace(refused: string, permit: () => void): Promise<Credential> {
+    return this.obtain(otherThan(refused), permit);
+  }
+
+  /**
+   * For when WeChat itself refused the value, before our eyes: it is not handed out again.
+   * @throws Unavailable when WeChat gives no other.
+   */
+  async condemn(refused: string): Promise<Credential> {
+    const { credential } = this.entry;
+    if (credential?.value === refused && !credential.refused) {
+      if (!this.turn) this.outside.tell({ event: 'refused-by-wechat', name: this.name, version: credential.version });
+      await this.keep({ ...this.entry, credential: { ...credential, refused: true } });
+    }
+    return this.obtain(usable);
+  }
+
+  /** For recipes: lends the value, and if WeChat blames it, replaces it and lets the work try once more. */
+  async use<T>(work: (value: string) => Promise<T>): Promise<T> {
+    const lent = await this.get();
+    try {
+      return await work(lent.value);
+    } catch (error) {
+      if (!blamesCredential(error)) throw error;
+      const other = await this.condemn(lent.value);
+      try {
+        return await work(other.value);
+      } catch (again) {
+        throw blamesCredential(again) ? new NotTheCredential(again) : again;
+      }
+    }
+  }
+
+  /** For the clock: does what has become due, if anything; failures are told, not thrown. */
+  async wake(): Promise<void> {
+    const now = this.outside.now();
+    if (this.saveAgainAt !== undefined && now >= this.saveAgainAt) await this.keep(this.entry);
+    if (now < this.renewalAt) return this.plan();
+    await this.obtain(freshUntil(() => this.due)).catch(() => undefined);
+    this.plan();
+  }
+
+  /** Takes over a new recipe, for a configuration that changed: what failed before may work now. */
+  adopt(mint: Mint): void {
+    this.mint = mint;
+    if (!this.failure) return;
+    this.failure = undefined;
+    this.due = this.outside.now();
+    this.plan();
+  }
+
+  /** Writes the entry anew, for when its instants read differently now. */
+  async save(): Promise<void> {
+    if (this.entry.credential) await this.keep(this.entry);
+  }
+
+  /** Begins nothing new. The returned promise ends with the call under way, its outcome stored. */
+  async close(): Promise<void> {
+    this.closed = true;
+    this.outside.wake(this, undefined);
+    await this.turn?.outcome.catch(() => undefined);
+  }
+
+  private async obtain(policy: Policy, permit?: () => void): Promise<Credential> {
+    for (;;) {
+      const credential = this.current;
+      const flaw = credential ? policy(credential, this.outside.now()) : 'missing';
+      if (credential && !flaw) return credential;
+      if (this.turn) {
+        // Somebody is asking already. If for the strongest reason, the answer is ours too, whatever it is;
+        // else look again, for it may not do.
+        const { flaw: reason, outcome } = this.turn;
+        const answer = await outcome;
+        if (reason === 'refused') return answer;
+        continue;
+      }
+      return this.takeTurn(flaw ?? 'missing', permit);
+    }
+  }
+
+  private takeTurn(flaw: Flaw, permit: (() => void) | undefined): Promise<Credential> {
+    const now = this.outside.now();
+    // One chain of tries for everybody: between two of them the last failure is the answer.
+    if (this.failure && now < this.failure.retryAt) return Promise.reject(this.unavailable(this.failure));
+    if (this.closed) return Promise.reject(new Closed());
+    const onWordAlone = flaw === 'refused' && !this.entry.credential?.refused;
+    try {
+      if (onWordAlone) permit?.();
+    } catch (error) {
+      return Promise.reject(error as Error);
+    }
+    const outcome = this.ask(flaw, onWordAlone).finally(() => {
+      this.turn = undefined;
+      this.plan();
+    });
+    this.turn = { flaw, outcome };
+    return outcome;
+  }
+
+  private async ask(flaw: Flaw, onWordAlone: boolean): Promise<Credential> {
+    const askedAt = this.outside.now();
+    const before = this.entry;
+    const refused = flaw === 'refused' ? before.credential?.value : undefined;
+    if (this.nature.supersedesAfterMs !== undefined) await this.keep({ ...before, intent: before.intent ?? askedAt });
+    try {
+      const minted = await this.mint({
+        ...(refused !== undefined && { refused }),
+        spend: (ration) => this.spend(ration),
+      });
+      const credential = this.accept(minted, askedAt);
+      const { intent: _, ...known } = this.entry;
+      await this.keep({ ...known, credential });
+      if (usable(credential, this.outside.now()) !== undefined) {
+        throw new WechatNonsense('it is the value that has ended, once more');
+      }
+      this.succeed(flaw, credential, credential.version !== before.credential?.version);
+      return credential;
+    } catch (error) {
+      const inDoubt = error instanceof WechatError && error.inDoubt;
+      if (!inDoubt && before.intent === undefined && this.entry.intent !== undefined) {
+        const { intent: _, ...known } = this.entry;
+        await this.keep(known);
+      }
+      // These say nothing of WeChat: the present value stays as it was, and so does the chain of tries.
+      if ((error instanceof AllowanceSpent && onWordAlone) || error instanceof Closed) throw error;
+      throw this.unavailable(this.fail(flaw, error));
+    }
+  }
+
+  private succeed(flaw: Flaw, credential: Credential, isNew: boolean): void {
+    const now = this.outside.now();
+    this.failure = undefined;
+    this.due = dueOf(credential, this.outside.random());
+    // WeChat may give the same value until shortly before its end: ask again after a third of what is left.
+    if (!isNew) this.due = Math.max(this.due, now + (credential.expiresAt - now) / 3);
+    const event = isNew ? 'minted' : 'unchanged';
+    const seconds = Math.round((credential.expiresAt - now) / 1000);
+    this.outside.tell({ event, name: this.name, flaw, version: credential.version, seconds });
+  }
+
+  /** What is true of an answer: a value that we know already lives no longer for being told again. */
+  private accept({ value, expiresIn }: { value: string; expiresIn: number }, askedAt: number): Credential {
+    const expiresAt = askedAt + expiresIn * 1000;
+    const known = this.entry.credential;
+    if (known?.value === value) return expiresAt < known.expiresAt ? { ...known, expiresAt } : known;
+    // Versions follow the clock, so that they do not fall even when the store is lost.
+    const version = Math.max((known?.version ?? 0) + 1, Math.floor(askedAt / 1000));
+    return { value, issuedAt: askedAt, expiresAt, version };
+  }
+
+  private fail(flaw: Flaw, error: unknown): Failure {
+    const count = (this.failure?.count ?? 0) + 1;
+    // What failed may be the credential that this one is made with: its chain of tries is ours.
+    this.failure =
+      error instanceof Unavailable
+        ? { error: error.cause, count, retryAt: error.retryAt }
+        : { error, count, retryAt: this.outside.now() + waitAfter(error, count, this.outside.random()) };
+    const { retryAt } = this.failure;
+    this.due = Math.min(this.due, retryAt);
+    const { usable } = this.status;
+    this.outside.tell({ event: 'failed', name: this.name, flaw, error: this.failure.error, retryAt, usable });
+    return this.failure;
+  }
+
+  private unavailable({ error, retryAt }: Failure): Unavailable {
+    return new Unavailable(error, retryAt);
+  }
+
+  private async spend(ration: Ration): Promise<void> {
+    await this.keep({ ...this.entry, spent: spend(this.entry.spent ?? [], ration, this.outside.now()) });
+  }
+
+  /** A store that cannot write takes nothing away: the entry holds in memory, the fault is told, and tried again. */
+  private async keep(entry: Entry): Promise<void> {
+    this.entry = entry;
+    try {
+      await this.outside.save(this.name, entry);
+      if (this.saveAgainAt !== undefined) this.outside.tell({ event: 'saved-again', name: this.name });
+      this.saveAgainAt = undefined;
+    } catch (error) {
+      if (this.saveAgainAt === undefined) this.outside.tell({ event: 'unsaved', name: this.name, error });
+      this.saveAgainAt = this.outside.now() + SAVE_AGAIN_MS;
+      this.plan();
+    }
+  }
+
+  private plan(): void {
+    if (this.closed) return;
+    const at = Math.min(this.saveAgainAt ?? Infinity, this.turn ? Infinity : this.renewalAt);
+    this.outside.wake(this, at === Infinity ? undefined : at);
+  }
+}
+
+function blamesCredential(error: unknown): error is WechatError {
+  return error instanceof WechatError && error.remedy === 'credential';
+}

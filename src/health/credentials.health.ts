@@ -1,0 +1,74 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { type HealthIndicatorResult, HealthIndicatorService } from '@nestjs/terminus';
+import { LiveConfiguration } from '../config/live-configuration.js';
+import { explain, refusalIn } from '../credentials/chronicle.js';
+import { CredentialsService } from '../credentials/credentials.service.js';
+import { secondsLeft } from '../credentials/policy.js';
+import type { Source } from '../credentials/source.js';
+
+/** How one credential stands; never its value. */
+interface CredentialHealth {
+  readonly app: string;
+  readonly kind: string;
+  /** `good`; `failing`: served, but its renewal fails; `unusable`: clients get errors. */
+  readonly state: 'good' | 'failing' | 'unusable';
+  readonly version?: number;
+  readonly seconds_left?: number;
+  readonly stored: boolean;
+  readonly error?: { readonly errcode?: number; readonly advice: string; readonly retry_in: number };
+}
+
+/** Says how the hub is, for those who watch it. Nothing that WeChat does makes a hub unready: others are no better off. */
+@Injectable()
+export class CredentialsHealth {
+  constructor(
+    private readonly indicators: HealthIndicatorService,
+    private readonly service: CredentialsService,
+    @Inject(LiveConfiguration)
+    private readonly live: LiveConfiguration<{ readonly identity: string }>,
+  ) {}
+
+  hub(): HealthIndicatorResult {
+    const indicator = this.indicators.check('hub');
+    return this.service.draining ? indicator.down('The hub is shutting down.') : indicator.up();
+  }
+
+  configuration(): HealthIndicatorResult {
+    const indicator = this.indicators.check('configuration');
+    const { refused } = this.live;
+    if (!refused) return indicator.up();
+    return indicator.degraded({ message: 'The newest configuration was refused.', faults: refused.faults });
+  }
+
+  credentials(): HealthIndicatorResult {
+    const indicator = this.indicators.check('credentials');
+    const credentials = [...this.service.all].flatMap(([app, { kept }]) =>
+      [...kept].flatMap(([kind, source]) => this.healthOf(app, kind, source) ?? []),
+    );
+    const facts = { foreign_mints: this.service.foreignMints, credentials };
+    const isWell = credentials.every(({ state, stored }) => state === 'good' && stored);
+    return isWell ? indicator.up(facts) : indicator.degraded(facts);
+  }
+
+  /** Nothing for a credential that nobody has asked for yet. */
+  private healthOf(app: string, kind: string, source: Source): CredentialHealth | undefined {
+    const { credential, usable, failure, unsaved } = source.status;
+    if (!credential && !failure) return undefined;
+    const now = this.service.clock.now();
+    const errcode = refusalIn(failure?.error)?.errcode;
+    return {
+      app,
+      kind,
+      state: !usable ? 'unusable' : failure ? 'failing' : 'good',
+      ...(credential && { version: credential.version, seconds_left: secondsLeft(credential, now) }),
+      stored: !unsaved,
+      ...(failure && {
+        error: {
+          ...(errcode !== undefined && { errcode }),
+          advice: explain(failure.error),
+          retry_in: Math.max(0, Math.ceil((failure.retryAt - now) / 1000)),
+        },
+      }),
+    };
+  }
+}

@@ -1,0 +1,146 @@
+import type { NestApplicationOptions } from '@nestjs/common';
+import { ExpressAdapter } from '@nestjs/platform-express';
+import express, { type Express, type NextFunction, type Request, type Response } from 'express';
+import { createServer, type Server } from 'node:http';
+import type { ILayer } from 'express-serve-static-core';
+import type { Duplex } from 'node:stream';
+import { bodyOf, PROBLEM_JSON, type Problem, PROBLEMS, sendProblem } from './problems.js';
+import { readQuery } from './query.js';
+import { giveRequestId } from './request-id.js';
+
+const MAX_TARGET_LENGTH = 2048;
+/** A request that is not there in full by then is given up. */
+const RECEIVE_MS = 10_000;
+/** Longer than the idle time of the usual load balancers, which must be the first to close. */
+const KEEP_ALIVE_MS = 75_000;
+
+/**
+ * Express and its HTTP server as the hub wants them: strict about paths, bounded in time and size, and able to say when
+ * every request is answered.
+ */
+export class HubAdapter extends ExpressAdapter {
+  private answering = 0;
+  private isClosing = false;
+  private readonly quiet: (() => void)[] = [];
+
+  constructor() {
+    const app = express();
+    app.disable('x-powered-by');
+    app.disable('etag');
+    app.enable('case sensitive routing');
+    app.enable('strict routing');
+    app.set('query parser', readQuery);
+    super(app);
+    app.use(giveRequestId, refuseLongTargets, this.refuseHead);
+  }
+
+  override initHttpServer(_options: NestApplicationOptions): void {
+    const app = this.getInstance<Express>();
+    const limits = {
+      headersTimeout: RECEIVE_MS,
+      requestTimeout: RECEIVE_MS,
+      keepAliveTimeout: KEEP_ALIVE_MS,
+      connectionsCheckingInterval: 1000,
+      maxHeaderSize: 16 * 1024,
+    };
+    this.httpServer = createServer(limits, (request, response) => {
+      this.answering += 1;
+      response.once('close', () => {
+        this.answering -= 1;
+        if (this.answering === 0) for (const tell of this.quiet.splice(0)) tell();
+      });
+      response.setHeader('Cache-Control', 'no-store');
+      response.setHeader('X-Content-Type-Options', 'nosniff');
+      if (this.isClosing) response.setHeader('Connection', 'close');
+      app(request, response);
+    }).on('clientError', refuseUnreadable);
+  }
+
+  /** Puts the last handler behind all routes. */
+  override setNotFoundHandler(): void {
+    this.getInstance<Express>().use(this.refuse);
+  }
+
+  /**
+   * Answers what came in, then closes. Requests that come while others are being answered are answered too; a request
+   * of which only a part has come is cut off, and so is what takes longer than `patienceMs`.
+   */
+  async finish(patienceMs: number): Promise<void> {
+    this.isClosing = true;
+    let patience: NodeJS.Timeout | undefined;
+    await Promise.race([
+      this.answered().then(() => this.stopListening()),
+      new Promise((resolve) => (patience = setTimeout(resolve, patienceMs))),
+    ]);
+    clearTimeout(patience);
+    this.server.closeAllConnections();
+  }
+
+  /** Express would run the handler of GET for HEAD; only the watchers of machines may ask so. */
+  private readonly refuseHead = (request: Request, response: Response, next: NextFunction): void => {
+    if (request.method === 'HEAD' && !request.path.startsWith('/health/')) this.refuse(request, response);
+    else next();
+  };
+
+  /** Nothing is here, or not for this method: a path that is there for others is told apart. */
+  private readonly refuse = (request: Request, response: Response): void => {
+    const allowed = methodsOf(this.getInstance<Express>(), request.path);
+    if (allowed.length === 0) sendProblem(response, PROBLEMS.notFound);
+    else sendProblem(response, PROBLEMS.methodNotAllowed, {}, { Allow: allowed.join(', ') });
+  };
+
+  private get server(): Server {
+    return this.httpServer as Server;
+  }
+
+  private answered(): Promise<void> {
+    return this.answering === 0 ? Promise.resolve() : new Promise((resolve) => this.quiet.push(resolve));
+  }
+
+  private async stopListening(): Promise<void> {
+    this.server.close();
+    await this.answered();
+  }
+}
+
+function refuseLongTargets(request: Request, response: Response, next: NextFunction): void {
+  if (request.originalUrl.length > MAX_TARGET_LENGTH) sendProblem(response, PROBLEMS.uriTooLong);
+  else next();
+}
+
+/** The methods for which a path has a handler. */
+function methodsOf(app: Express, path: string): string[] {
+  const methods = new Set<string>();
+  // The type leaves out that a layer can match.
+  for (const layer of app.router.stack as (ILayer & { match(path: string): boolean })[]) {
+    if (!layer.route || !layer.match(path)) continue;
+    for (const { method } of layer.route.stack) if (method) methods.add(method.toUpperCase());
+  }
+  return [...methods].sort();
+}
+
+/** Answers what Node's parser could not read, when nobody else can. */
+function refuseUnreadable(error: NodeJS.ErrnoException, socket: Duplex): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const kind: Problem =
+    error.code === 'HPE_HEADER_OVERFLOW'
+      ? PROBLEMS.headersTooLarge
+      : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
+        ? PROBLEMS.requestTimeout
+        : PROBLEMS.malformed;
+  const body = bodyOf(kind);
+  socket.end(
+    [
+      `HTTP/1.1 ${String(kind.status)} ${kind.title}`,
+      `Content-Type: ${PROBLEM_JSON}`,
+      `Content-Length: ${String(Buffer.byteLength(body))}`,
+      'Cache-Control: no-store',
+      'Connection: close',
+      '',
+      body,
+    ].join('\r\n'),
+  );
+}

@@ -1,0 +1,106 @@
+import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException, Logger } from '@nestjs/common';
+import type { Response } from 'express';
+import { Unauthenticated } from '../auth/bearer.js';
+import { Forbidden, UnknownApp } from '../auth/rights.js';
+import { AllowanceSpent } from '../credentials/allowance.js';
+import { explain, refusalIn } from '../credentials/chronicle.js';
+import { UnknownTicketType } from '../credentials/credentials.controller.js';
+import { Undecided } from '../credentials/hosted-app.js';
+import { Closed, Unavailable } from '../credentials/source.js';
+import { WechatError } from '../wechat/wechat.error.js';
+import { MalformedRequest } from './query.js';
+import { type Particulars, PROBLEMS, type Problem, sendProblem } from './problems.js';
+import { requestIdOf } from './request-id.js';
+
+interface Reply {
+  readonly kind: Problem;
+  readonly particulars?: Particulars;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** Statuses that the framework itself gives, before or instead of a handler of ours. */
+const BY_STATUS: Readonly<Record<number, Problem>> = {
+  400: PROBLEMS.malformed,
+  404: PROBLEMS.notFound,
+  413: PROBLEMS.tooLarge,
+  415: PROBLEMS.unsupported,
+};
+
+/** Turns the errors of the domain into HTTP, in one place; what it does not know is a 500 that shows nothing. */
+@Catch()
+export class ProblemFilter implements ExceptionFilter {
+  private readonly logger = new Logger('Http');
+
+  /** @param now epoch milliseconds of the clock by which errors tell when to try again. */
+  constructor(private readonly now: () => number) {}
+
+  catch(error: unknown, host: ArgumentsHost): void {
+    const response = host.switchToHttp().getResponse<Response>();
+    if (error instanceof HttpException && isHealthReport(error)) {
+      response.status(error.getStatus()).json(error.getResponse());
+      return;
+    }
+    const { kind, particulars, headers } = this.replyTo(error);
+    // Constant bodies show nothing of the request, and its id is part of that.
+    const instance = particulars && { ...particulars, instance: requestIdOf(response) };
+    sendProblem(response, kind, instance, headers);
+  }
+
+  private replyTo(error: unknown): Reply {
+    if (error instanceof Unauthenticated) {
+      return { kind: PROBLEMS.unauthenticated, headers: { 'WWW-Authenticate': 'Bearer error="invalid_token"' } };
+    }
+    if (error instanceof UnknownApp) return { kind: PROBLEMS.notFound };
+    if (error instanceof Forbidden) return { kind: PROBLEMS.forbidden };
+    if (error instanceof MalformedRequest) return { kind: PROBLEMS.malformed, particulars: { detail: error.message } };
+    if (error instanceof UnknownTicketType) {
+      return { kind: PROBLEMS.unknownTicketType, particulars: { detail: error.message } };
+    }
+    if (error instanceof AllowanceSpent) {
+      const detail = 'The present value stays as it was. Ask for it without rotating, or report it as refused.';
+      return { kind: PROBLEMS.budgetSpent, particulars: { detail }, headers: this.retryAfter(error.retryAt) };
+    }
+    if (error instanceof Closed) {
+      return { kind: PROBLEMS.closing, particulars: { detail: error.message }, headers: { 'Retry-After': '1' } };
+    }
+    if (error instanceof Unavailable) return this.wechatFailed(error, PROBLEMS.unreachable);
+    if (error instanceof Undecided) return this.wechatFailed(error, PROBLEMS.undecided);
+    if (error instanceof HttpException) {
+      const kind = BY_STATUS[error.getStatus()];
+      if (kind) return { kind, ...(kind.status === 400 && { particulars: { detail: 'The body is not valid JSON.' } }) };
+    }
+    this.logger.error(`A request failed in a way that nobody foresaw: ${describe(error)}`);
+    return { kind: PROBLEMS.internal, particulars: {} };
+  }
+
+  private wechatFailed({ cause, retryAt }: Unavailable | Undecided, silent: Problem): Reply {
+    const refusal = refusalIn(cause);
+    const known = cause instanceof WechatError || refusal !== undefined;
+    return {
+      kind: refusal ? PROBLEMS.refused : silent,
+      particulars: {
+        detail: known ? explain(cause) : 'The hub asks again by itself.',
+        ...(refusal && { errcode: refusal.errcode, errmsg: refusal.errmsg }),
+        ...(refusal?.rid !== undefined && { rid: refusal.rid }),
+      },
+      headers: this.retryAfter(retryAt),
+    };
+  }
+
+  private retryAfter(retryAt: number): Readonly<Record<string, string>> {
+    return { 'Retry-After': String(Math.max(1, Math.ceil((retryAt - this.now()) / 1000))) };
+  }
+}
+
+/** Where an error comes from, but not what it says: a message may quote anything. */
+function describe(error: unknown): string {
+  if (!(error instanceof Error)) return typeof error;
+  const frames = error.stack?.split('\n').filter((line) => /^\s+at /.test(line)) ?? [];
+  return [error.name, ...frames.slice(0, 6)].join('\n');
+}
+
+/** Terminus reports what is down as an exception; its body is the answer that probes want. */
+function isHealthReport(error: HttpException): boolean {
+  const body = error.getResponse();
+  return error.getStatus() === 503 && typeof body === 'object' && 'details' in body;
+}

@@ -1,0 +1,17 @@
+import type { NextFunction, Request, Response } from 'express';
+import { randomUUID } from 'node:crypto';
+
+const HEADER = 'X-Request-Id';
+const WELL_FORMED = /^[A-Za-z0-9._~:/+=-]{1,128}$/;
+
+/** Gives every request an id, the client's own where it is well-formed, and sends it back. */
+export function giveRequestId(request: Request, response: Response, next: NextFunction): void {
+  const asked = request.headers['x-request-id'];
+  response.setHeader(HEADER, typeof asked === 'string' && WELL_FORMED.test(asked) ? asked : randomUUID());
+  next();
+}
+
+/** The id of the request that is being answered. */
+export function requestIdOf(response: Response): string {
+  return String(response.getHeader(HEADER));
+}

@@ -1,0 +1,102 @@
+import { ConsoleLogger, Logger, type LoggerService, StandardSchemaValidationPipe } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import type { NestExpressApplication } from '@nestjs/platform-express';
+import type { AddressInfo } from 'node:net';
+import { AppModule } from './app.module.js';
+import { LiveConfiguration } from './config/live-configuration.js';
+import type { Environment } from './config/secret-reader.js';
+import { CredentialsService } from './credentials/credentials.service.js';
+import { HubAdapter } from './http/hub.adapter.js';
+import { ProblemFilter } from './http/problem.filter.js';
+import { malformed } from './http/query.js';
+import { PLATFORMS } from './wechat/platforms/index.js';
+import type { App } from './wechat/platforms/platform.js';
+
+/** Well below Kubernetes' 30 s: the longest chain of calls to WeChat, a dead token's ticket, ends before. */
+const PATIENCE_MS = 25_000;
+const MAX_BODY = '16kb';
+
+/** A hub that listens. */
+export class Hub {
+  private readonly logger = new Logger('Hub');
+
+  private constructor(
+    private readonly app: NestExpressApplication,
+    private readonly adapter: HubAdapter,
+    private readonly configuration: LiveConfiguration<App>,
+    /** The port it listens on. */
+    readonly port: number,
+  ) {}
+
+  /**
+   * Reads the configuration, opens the store and listens.
+   * @throws ConfigurationError, StoreRefused, or the system's error when the port is taken.
+   */
+  static async start(
+    environment: Environment,
+    logger: LoggerService | false = new ConsoleLogger({ json: !process.stdout.isTTY }),
+  ): Promise<Hub> {
+    const configuration = LiveConfiguration.read(environment, PLATFORMS);
+    const adapter = new HubAdapter();
+    const app = await NestFactory.create<NestExpressApplication>(AppModule.of(configuration), adapter, {
+      logger,
+      bodyParser: false,
+      abortOnError: false,
+    });
+    try {
+      const credentials = app.get(CredentialsService);
+      await credentials.apply(configuration.current.apps);
+      // Whatever a client calls it, the body is read as JSON.
+      app.useBodyParser('json', { limit: MAX_BODY, type: () => true, inflate: false });
+      app.useGlobalPipes(new StandardSchemaValidationPipe({ exceptionFactory: malformed }));
+      app.useGlobalFilters(new ProblemFilter(() => credentials.clock.now()));
+      await app.init();
+      await app.listen(configuration.current.settings.port);
+    } catch (error) {
+      await app.close();
+      throw error;
+    }
+    const hub = new Hub(app, adapter, configuration, (app.getHttpServer().address() as AddressInfo).port);
+    await hub.followConfiguration();
+    return hub;
+  }
+
+  /**
+   * Answers what came in, stores what is under way, and ends. Readiness says 503 from now on, reads of usable values
+   * are still answered, and nothing new is asked of WeChat.
+   */
+  async stop(): Promise<void> {
+    this.logger.log('Shutting down: answering what came in, storing what is under way.');
+    this.configuration.stop();
+    await Promise.all([this.app.get(CredentialsService).drain(), this.adapter.finish(PATIENCE_MS)]);
+    await this.app.close();
+  }
+
+  private async followConfiguration(): Promise<void> {
+    const { warnings, apps, clients } = this.configuration.current;
+    for (const warning of warnings) this.logger.warn(warning);
+    this.logger.log(
+      `Listening on port ${String(this.port)}, for ${String(apps.size)} app(s) and ${String(clients.size)} client(s).`,
+    );
+    this.configuration.onChange((change) => {
+      if ('refused' in change) {
+        this.logger.error(
+          `The new configuration is refused, the present one stays in force. ${change.refused.message}`,
+        );
+        return;
+      }
+      this.app
+        .get(CredentialsService)
+        .apply(this.configuration.current.apps)
+        .then(
+          () => {
+            this.logger.log('The new configuration is in force.');
+          },
+          (error: unknown) => {
+            this.logger.error(`The new configuration could not take effect: ${String(error)}`);
+          },
+        );
+    });
+    await this.configuration.follow();
+  }
+}

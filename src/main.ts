@@ -1,0 +1,34 @@
+import 'reflect-metadata';
+
+/** EX_CONFIG of sysexits.h: starting again will not help, somebody has to change something. */
+const EX_CONFIG = 78;
+
+// Before anything else is loaded, and for good: a signal that comes early still ends in order, and a second one, as npm
+// forwards it, does not end the process before its work is done.
+const asked = new Promise<void>((resolve) => {
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.on(signal, () => {
+      resolve();
+    });
+  }
+});
+
+const { ConfigurationError } = await import('./config/faults.js');
+const { StoreRefused } = await import('./credentials/embedded.store.js');
+const { Hub } = await import('./hub.js');
+
+try {
+  const hub = await Hub.start(process.env);
+  await asked;
+  await hub.stop();
+  process.exit(0);
+} catch (error) {
+  if (error instanceof ConfigurationError || error instanceof StoreRefused) {
+    process.stderr.write(`wechat-token-hub cannot start.\n${error.message}\n`);
+    process.exit(EX_CONFIG);
+  }
+  const { code, syscall } = error as NodeJS.ErrnoException;
+  const reason = syscall === 'listen' ? `it cannot listen on its PORT (${String(code)})` : undefined;
+  process.stderr.write(`wechat-token-hub cannot start: ${reason ?? (error as Error).stack ?? 'unknown error'}.\n`);
+  process.exit(1);
+}

@@ -1,0 +1,74 @@
+import type { PlatformSchema } from '../../config/configuration.js';
+import type { WechatClient } from '../wechat.client.js';
+
+/** What WeChat hands out: a value, and the seconds it says the value will live. */
+export interface Minted {
+  readonly value: string;
+  readonly expiresIn: number;
+}
+
+/** How often something may be done that WeChat counts: `times` within `withinMs`, and `apartMs` between two. */
+export interface Ration {
+  readonly times: number;
+  readonly withinMs: number;
+  readonly apartMs: number;
+}
+
+/** Why a new value is asked for, and what the asking may use. */
+export interface Need {
+  /** The value that was refused, when that is why: getting it back would not help. */
+  readonly refused?: string;
+  /**
+   * Takes one from a ration that is remembered over restarts.
+   * @throws when the ration does not allow it now.
+   */
+  spend(ration: Ration): Promise<void>;
+}
+
+/** Asks WeChat for a value. */
+export type Mint = (need: Need) => Promise<Minted>;
+
+/** How the platform treats the value before, when a new one is asked for. */
+export interface Nature {
+  /**
+   * Set where asking for a new value ends the old one, whatever becomes of the answer: for how many milliseconds the
+   * old one still works.
+   */
+  readonly supersedesAfterMs?: number;
+}
+
+/** One credential that the hub keeps good, as recipes see it. */
+export interface Kept {
+  /**
+   * Lends the value to some work. If WeChat blames the value, it is replaced and the work is tried once more.
+   */
+  use<T>(work: (value: string) => Promise<T>): Promise<T>;
+}
+
+/** Keeps a credential of this kind, minted so. Kinds are names within one app. */
+export type Keep<K extends Kept> = (kind: string, mint: Mint, nature?: Nature) => K;
+
+/** What an app serves. Whatever its recipe keeps and does not return stays private. */
+export interface Served<K extends Kept> {
+  readonly accessToken: K;
+  /** The tickets by the `type` that clients ask for. */
+  readonly tickets: Readonly<Record<string, K>>;
+  /**
+   * Asks WeChat, cheaply, whether an access token is alive.
+   * @throws WechatError when WeChat's answer leaves that open.
+   */
+  isAlive(token: string): Promise<boolean>;
+}
+
+/** One configured app: who it is at WeChat, and the recipe of its credentials. */
+export interface App {
+  readonly platform: string;
+  /** The id by which WeChat knows it; a corpid for WeCom. */
+  readonly appid: string;
+  /** What WeChat counts as one holder of tokens. Two apps with the same identity would end each other's tokens. */
+  readonly identity: string;
+  credentials<K extends Kept>(keep: Keep<K>, wechat: WechatClient): Served<K>;
+}
+
+/** A kind of account at Tencent: how its apps are written in the configuration, and so which credentials they have. */
+export type Platform = PlatformSchema<App>;

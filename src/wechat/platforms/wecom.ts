@@ -1,0 +1,58 @@
+import { createHash } from 'node:crypto';
+import { z } from 'zod';
+import { Secret } from '../../config/secret.js';
+import type { WechatAnswer, WechatClient } from '../wechat.client.js';
+import { accepted, minted } from './answers.js';
+import type { App, Keep, Kept, Mint, Platform, Served } from './platform.js';
+
+/**
+ * The platform of 企业微信 apps: one token per app of a corp, which stays the same however often it is asked for, so
+ * nothing is superseded and nothing can be forced.
+ */
+export const wecom: Platform = {
+  name: 'wecom',
+  schema: (secret) =>
+    z
+      .strictObject({
+        corpid: z.string().regex(/^[\w@.-]{1,64}$/, 'must be a corpid'),
+        agentid: z.union([z.string().regex(/^\d{1,20}$/, 'must be a number'), z.int().positive()]).optional(),
+        secret,
+      })
+      .transform((written) => new WecomApp(written.corpid, written.secret, written.agentid)),
+};
+
+class WecomApp implements App {
+  readonly platform = 'wecom';
+  readonly identity: string;
+
+  constructor(
+    readonly appid: string,
+    private readonly secret: Secret,
+    agentid?: string | number,
+  ) {
+    // WeCom tells the apps of a corp apart by their secrets. Where the agentid says which app it is, a new secret is
+    // still the same app.
+    const app = agentid ?? createHash('sha256').update(`${appid}\0${secret.reveal()}`).digest('hex').slice(0, 16);
+    this.identity = `wecom/${appid}/${String(app)}`;
+  }
+
+  credentials<K extends Kept>(keep: Keep<K>, wechat: WechatClient): Served<K> {
+    const accessToken = keep('access-token', async () => {
+      const query = { corpid: this.appid, corpsecret: this.secret };
+      return minted(await wechat.call('wecom', { path: '/cgi-bin/gettoken', query }), 'access_token');
+    });
+    const withToken = (token: string, path: string, more = {}): Promise<WechatAnswer> =>
+      wechat.call('wecom', { path, query: { access_token: new Secret(token), ...more }, carriesCredential: true });
+    const ticket = (path: string, more = {}): Mint => {
+      return () => accessToken.use(async (token) => minted(await withToken(token, path, more), 'ticket'));
+    };
+    return {
+      accessToken,
+      tickets: {
+        jsapi: keep('ticket/jsapi', ticket('/cgi-bin/get_jsapi_ticket')),
+        agent_config: keep('ticket/agent_config', ticket('/cgi-bin/ticket/get', { type: 'agent_config' })),
+      },
+      isAlive: (token) => accepted(withToken(token, '/cgi-bin/get_api_domain_ip')),
+    };
+  }
+}

@@ -1,0 +1,149 @@
+import { HttpService } from '@nestjs/axios';
+import { Injectable } from '@nestjs/common';
+import { ConfigService } from '@nestjs/config';
+import { type AxiosRequestConfig, isAxiosError } from 'axios';
+import { HttpProxyAgent } from 'http-proxy-agent';
+import { HttpsProxyAgent } from 'https-proxy-agent';
+import { Agent as HttpAgent } from 'node:http';
+import { Agent as HttpsAgent } from 'node:https';
+import type { Settings, Upstream } from '../config/environment.js';
+import { Secret } from '../config/secret.js';
+import { type Dialect, WechatNonsense, WechatRefusal, WechatUnreachable } from './wechat.error.js';
+
+/** One deadline for the whole exchange: names, connection, TLS, request, answer. */
+export const CALL_DEADLINE_MS = 5000;
+const MAX_ANSWER_BYTES = 64 * 1024;
+
+/** The parameters of a call; a {@link Secret} among them is kept out of whatever is told about the call. */
+export type Parameters = Readonly<Record<string, string | boolean | Secret>>;
+
+/** An answer of WeChat with errcode 0 or none. */
+export type WechatAnswer = Readonly<Record<string, unknown>>;
+
+/** One call to WeChat, as a recipe states it. */
+export interface WechatCall {
+  readonly path: string;
+  readonly query?: Parameters;
+  /** Sent as JSON by POST; without it the call is a GET. */
+  readonly body?: Parameters;
+  /** Whether a credential travels along that WeChat may blame. */
+  readonly carriesCredential?: boolean;
+}
+
+/** Failures that happened before anything was sent, so that WeChat cannot have acted on it. */
+const NEVER_SENT = /^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|ERR_TLS_.*|UNABLE_TO_.*|.*CERT.*)$/;
+
+/** Speaks to WeChat and WeCom: bounded in time and size, and silent about secrets. */
+@Injectable()
+export class WechatClient {
+  private readonly upstreams: Readonly<Record<Dialect, Route>>;
+
+  constructor(
+    private readonly http: HttpService,
+    config: ConfigService<Settings, true>,
+  ) {
+    this.upstreams = { wechat: route(config.get('wechat')), wecom: route(config.get('wecom')) };
+  }
+
+  /**
+   * Makes one call; never tries again, because only the caller knows what a second call costs.
+   * @throws WechatRefusal when WeChat answers with an errcode, WechatUnreachable when no answer comes within 5 s,
+   *   WechatNonsense when the answer is not a JSON object of at most 64 KiB.
+   */
+  async call(
+    dialect: Dialect,
+    { path, query = {}, body, carriesCredential = false }: WechatCall,
+  ): Promise<WechatAnswer> {
+    const { root, ...agents } = this.upstreams[dialect];
+    const url = new URL(root.pathname.replace(/\/+$/, '') + path, root);
+    for (const [name, value] of Object.entries(query)) url.searchParams.set(name, reveal(value));
+    const json =
+      body && JSON.stringify(body, (_, value: unknown) => (value instanceof Secret ? value.reveal() : value));
+
+    const answer = parseAnswer(
+      await this.exchange({
+        ...agents,
+        url: url.href,
+        ...(json === undefined
+          ? { method: 'GET' }
+          : { method: 'POST', data: Buffer.from(json), headers: { 'Content-Type': 'application/json' } }),
+      }),
+    );
+    const errcode = answer['errcode'] ?? 0;
+    if (errcode === 0) return answer;
+    if (typeof errcode !== 'number' && !(typeof errcode === 'string' && /^-?\d+$/.test(errcode))) {
+      throw new WechatNonsense('its errcode is not a number');
+    }
+    const sent = [...Object.values(query), ...Object.values(body ?? {})].filter((value) => value instanceof Secret);
+    throw new WechatRefusal(dialect, Number(errcode), readable(answer['errmsg'], sent), carriesCredential);
+  }
+
+  private async exchange(request: AxiosRequestConfig): Promise<string> {
+    const deadline = AbortSignal.timeout(CALL_DEADLINE_MS);
+    try {
+      const response = await this.http.axiosRef.request<string>({
+        ...request,
+        signal: deadline,
+        proxy: false,
+        maxRedirects: 0,
+        maxContentLength: MAX_ANSWER_BYTES,
+        decompress: false,
+        responseType: 'text',
+        transformResponse: (text: string) => text,
+        validateStatus: () => true,
+      });
+      if (response.status !== 200) throw new WechatNonsense(`HTTP status ${String(response.status)}`);
+      return response.data;
+    } catch (error) {
+      if (error instanceof WechatNonsense) throw error;
+      if (deadline.aborted) throw new WechatUnreachable(`no answer within ${String(CALL_DEADLINE_MS / 1000)} s`, true);
+      const code = isAxiosError(error) ? error.code : (error as NodeJS.ErrnoException).code;
+      if (code === 'ERR_BAD_RESPONSE') throw new WechatNonsense('it is larger than 64 KiB or cut short');
+      throw new WechatUnreachable(code ?? 'unknown error', !NEVER_SENT.test(code ?? ''));
+    }
+  }
+}
+
+interface Route {
+  readonly root: URL;
+  readonly httpAgent: HttpAgent;
+  readonly httpsAgent: HttpsAgent;
+}
+
+/**
+ * Calls are rare and a lost answer is dear, so each has a connection of its own: a kept one may be dead without our
+ * knowing, and WeChat would have minted a token that nobody receives.
+ */
+function route({ root, proxy }: Upstream): Route {
+  return proxy
+    ? { root, httpAgent: new HttpProxyAgent(proxy), httpsAgent: new HttpsProxyAgent(proxy) }
+    : { root, httpAgent: new HttpAgent({ keepAlive: false }), httpsAgent: new HttpsAgent({ keepAlive: false }) };
+}
+
+function reveal(value: string | boolean | Secret): string {
+  return value instanceof Secret ? value.reveal() : String(value);
+}
+
+function parseAnswer(text: string): WechatAnswer {
+  let answer: unknown;
+  try {
+    // WeChat lets raw control characters into its strings; as white space they do no harm.
+    // eslint-disable-next-line no-control-regex
+    answer = JSON.parse(text.replace(/[\u0000-\u001f\ufeff]/g, ' '));
+  } catch {
+    throw new WechatNonsense('it is not JSON');
+  }
+  if (typeof answer !== 'object' || answer === null || Array.isArray(answer)) {
+    throw new WechatNonsense('it is not a JSON object');
+  }
+  return answer as WechatAnswer;
+}
+
+/** WeChat's own text, short, printable, and without the secrets that were sent, should something echo them. */
+function readable(errmsg: unknown, sent: readonly Secret[]): string {
+  let text = typeof errmsg === 'string' ? errmsg : '';
+  for (const secret of sent) {
+    for (const form of [secret.reveal(), encodeURIComponent(secret.reveal())]) text = text.replaceAll(form, '[secret]');
+  }
+  return text.replace(/[^\x20-\x7e\p{L}\p{P}]/gu, ' ').slice(0, 300);
+}
