@@ -75,9 +75,7 @@ export class Hub {
   private async followConfiguration(): Promise<void> {
     const { warnings, apps, clients } = this.configuration.current;
     for (const warning of warnings) this.logger.warn(warning);
-    this.logger.log(
-      `Listening on port ${String(this.port)}, for ${String(apps.size)} app(s) and ${String(clients.size)} client(s).`,
-    );
+    this.logger.log(`Listening on port ${this.port}, for ${apps.size} app(s) and ${clients.size} client(s).`);
     this.configuration.onChange((change) => {
       if ('refused' in change) {
         this.logger.error(
@@ -93,7 +91,9 @@ export class Hub {
             this.logger.log('The new configuration is in force.');
           },
           (error: unknown) => {
-            this.logger.error(`The new configuration could not take effect: ${String(error)}`);
+            this.logger.error(
+              `The new configuration could not take effect: ${error instanceof Error ? error.message : ''}`,
+            );
           },
         );
     });

@@ -28,7 +28,7 @@ try {
     process.exit(EX_CONFIG);
   }
   const { code, syscall } = error as NodeJS.ErrnoException;
-  const reason = syscall === 'listen' ? `it cannot listen on its PORT (${String(code)})` : undefined;
+  const reason = syscall === 'listen' ? `it cannot listen on its PORT (${code})` : undefined;
   process.stderr.write(`wechat-token-hub cannot start: ${reason ?? (error as Error).stack ?? 'unknown error'}.\n`);
   process.exit(1);
 }

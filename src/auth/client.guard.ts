@@ -42,9 +42,9 @@ export class ClientGuard extends AuthGuard() {
   ): T {
     if (error instanceof Unauthenticated) throw error;
     const { kid } = context.switchToHttp().getRequest<BearerRequest>().bearer;
-    if (error ?? !client) {
+    if (error || !client) {
       throw new Unauthenticated(info instanceof Error ? info.message : 'it cannot be verified', kid);
     }
-    return client as T;
+    return client;
   }
 }

@@ -81,7 +81,7 @@ export function readConfiguration<A extends { readonly identity: string }>(
     else if (clients.has(kid)) faults.add(setting, 'the environment and HUB_CONFIG both hold a key for this kid');
     const key = attempt(() => acceptKey(read(), settings?.authStrict ?? false), setting, faults);
     if (!key) return;
-    if (!key.strong) warnings.push(`${setting}: the key is shorter than ${String(STRONG_KEY_BYTES)} bytes`);
+    if (!key.strong) warnings.push(`${setting}: the key is shorter than ${STRONG_KEY_BYTES} bytes`);
     clients.set(kid, { kid, key: key.key, ...rights });
   };
   for (const [kid, written] of Object.entries(file?.clients ?? {})) {
@@ -106,9 +106,9 @@ export function readConfiguration<A extends { readonly identity: string }>(
     faults.add('JWT_KEY_{kid}', 'no client is configured; set at least one key, or HUB_CONFIG');
   }
   faults.refuse();
-  // Without a fault the settings were read.
+  if (!settings) throw new Error('settings that are not read are a fault');
   return {
-    settings: settings as Settings,
+    settings,
     apps: apps.found,
     clients,
     warnings,
@@ -191,7 +191,7 @@ function acceptKey(secret: Secret, strict: boolean): ClientKey {
   const key = clientKey(secret);
   if (typeof key === 'string') throw new UnreadableSecret(key);
   if (strict && !key.strong) {
-    throw new UnreadableSecret(`is shorter than ${String(STRONG_KEY_BYTES)} bytes, which AUTH_STRICT forbids`);
+    throw new UnreadableSecret(`is shorter than ${STRONG_KEY_BYTES} bytes, which AUTH_STRICT forbids`);
   }
   return key;
 }

@@ -29,9 +29,9 @@ const flag = z.enum(['true', 'false'], 'must be true or false').transform((value
 const wholeNumber = (from: number, to: number): z.ZodType<number> =>
   z
     .string()
-    .regex(/^\d{1,9}$/, `must be a whole number from ${String(from)} to ${String(to)}`)
+    .regex(/^\d{1,9}$/, `must be a whole number from ${from} to ${to}`)
     .transform(Number)
-    .refine((value) => value >= from && value <= to, `must be a whole number from ${String(from)} to ${String(to)}`);
+    .refine((value) => value >= from && value <= to, `must be a whole number from ${from} to ${to}`);
 
 const root = z.string().transform((text, context) => {
   const url = URL.canParse(text) ? new URL(text) : undefined;
@@ -50,7 +50,9 @@ const schema = z.object({
   WECHAT_API_ROOT: root.prefault('https://api.weixin.qq.com'),
   WECOM_API_ROOT: root.prefault('https://qyapi.weixin.qq.com'),
   DATA_DIR: z.string().min(1, 'must name a folder').default('./data'),
-  REDIS_URL: z.undefined('a shared store is not available in this version; unset it and give one hub its DATA_DIR').optional(),
+  REDIS_URL: z
+    .undefined('a shared store is not available in this version; unset it and give one hub its DATA_DIR')
+    .optional(),
   AUTH_STRICT: flag.prefault('false'),
   ROTATION_BURST: wholeNumber(1, 1000).prefault('3'),
   ROTATION_INTERVAL: wholeNumber(1, 86_400).prefault('30'),
@@ -112,7 +114,7 @@ export function keyVariable(kid: string): string {
 }
 
 function isServiceLink(name: string, value: string): boolean {
-  if (/_SERVICE_HOST$/.test(name) || /_PORT_\d+_(TCP|UDP|SCTP)_ADDR$/.test(name)) return isIP(value) !== 0;
+  if (name.endsWith('_SERVICE_HOST') || /_PORT_\d+_(TCP|UDP|SCTP)_ADDR$/.test(name)) return isIP(value) !== 0;
   if (/_SERVICE_PORT(_[A-Z0-9_]+)?$/.test(name) || /_PORT_\d+_(TCP|UDP|SCTP)_PORT$/.test(name)) {
     return /^\d{1,5}$/.test(value);
   }

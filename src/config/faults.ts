@@ -2,7 +2,7 @@
 export class ConfigurationError extends Error {
   constructor(readonly faults: readonly string[]) {
     super(
-      `The configuration has ${faults.length === 1 ? 'a fault' : `${String(faults.length)} faults`}:\n` +
+      `The configuration has ${faults.length === 1 ? 'a fault' : `${faults.length} faults`}:\n` +
         faults.map((fault) => `  - ${fault}`).join('\n'),
     );
     this.name = 'ConfigurationError';

@@ -57,7 +57,7 @@ export function readHubFile(path: string, faults: Faults): HubFile | undefined {
   } catch (error) {
     const line = error instanceof YAMLParseError ? error.linePos?.[0].line : undefined;
     const code = error instanceof YAMLParseError ? ` (${error.code.toLowerCase().replaceAll('_', ' ')})` : '';
-    faults.add('HUB_CONFIG', `is not valid YAML or JSON${line ? `, line ${String(line)}` : ''}${code}`);
+    faults.add('HUB_CONFIG', `is not valid YAML or JSON${line ? `, line ${line}` : ''}${code}`);
   }
   return undefined;
 }

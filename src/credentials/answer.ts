@@ -50,7 +50,7 @@ export function send(
   view: CredentialView,
   preferred: 'text' | 'json',
 ): void {
-  const etag = `"${String(credential.version)}"`;
+  const etag = `"${credential.version}"`;
   response.set({ ETag: etag, Vary: 'Accept' });
   if (knows(request.headers['if-none-match'], etag)) {
     response.status(304).end();

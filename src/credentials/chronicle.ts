@@ -8,12 +8,12 @@ export function tellInWords(event: SourceEvent, now: number): { level: 'log' | '
     case 'minted':
       return {
         level: 'log',
-        text: `${event.name}: new value, version ${String(event.version)}, for ${String(event.seconds)} s (it was ${event.flaw}).`,
+        text: `${event.name}: new value, version ${event.version}, for ${event.seconds} s (it was ${event.flaw}).`,
       };
     case 'unchanged':
       return {
         level: 'log',
-        text: `${event.name}: WeChat gave the same value again, version ${String(event.version)}, good for ${String(event.seconds)} s yet; asking again before that.`,
+        text: `${event.name}: WeChat gave the same value again, version ${event.version}, good for ${event.seconds} s yet; asking again before that.`,
       };
     case 'failed':
       return {
@@ -25,7 +25,7 @@ export function tellInWords(event: SourceEvent, now: number): { level: 'log' | '
     case 'refused-by-wechat':
       return {
         level: 'warn',
-        text: `${event.name}: WeChat refuses version ${String(event.version)}, which this hub did not replace. Somebody else asks for tokens of this account (another hub, an SDK with the AppSecret, a test system): find and stop it, or they end each other's tokens. Getting a new one now.`,
+        text: `${event.name}: WeChat refuses version ${event.version}, which this hub did not replace. Somebody else asks for tokens of this account (another hub, an SDK with the AppSecret, a test system): find and stop it, or they end each other's tokens. Getting a new one now.`,
       };
     case 'unsaved':
       return {

@@ -97,7 +97,7 @@ export class CredentialsController {
     const app = this.find(request, 'report', name);
     const { verdict, credential } = await app.report(reported);
     this.logger.log(
-      `${request.client.kid} reported the access token of ${name} as refused (${String(reported.errcode ?? 'no errcode')}): ${verdict}.`,
+      `${request.client.kid} reported the access token of ${name} as refused (${reported.errcode ?? 'no errcode'}): ${verdict}.`,
     );
     return { verdict, ...this.view(credential, app.accessToken, name, app) };
   }

@@ -140,7 +140,7 @@ function openDatabase(path: string, folder: string): DatabaseSyncInstance {
       if (owner !== 0 || !isUnused(database)) throw new Error('it is not a database of this hub');
       database.exec(
         `CREATE TABLE entry (name TEXT PRIMARY KEY, sealed BLOB NOT NULL) STRICT, WITHOUT ROWID;
-         PRAGMA application_id = ${String(APPLICATION_ID)}`,
+         PRAGMA application_id = ${APPLICATION_ID}`,
       );
     }
     database.exec('COMMIT');

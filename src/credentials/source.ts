@@ -184,8 +184,7 @@ export class Source implements Kept {
   async wake(): Promise<void> {
     const now = this.outside.now();
     if (this.saveAgainAt !== undefined && now >= this.saveAgainAt) await this.keep(this.entry);
-    if (now < this.renewalAt) return this.plan();
-    await this.obtain(freshUntil(() => this.due)).catch(() => undefined);
+    if (now >= this.renewalAt) await this.obtain(freshUntil(() => this.due)).catch(() => undefined);
     this.plan();
   }
 
@@ -227,17 +226,13 @@ export class Source implements Kept {
     }
   }
 
-  private takeTurn(flaw: Flaw, permit: (() => void) | undefined): Promise<Credential> {
-    const now = this.outside.now();
+  /** Runs up to the first await at once, so that nobody can come in between looking and taking. */
+  private async takeTurn(flaw: Flaw, permit: (() => void) | undefined): Promise<Credential> {
     // One chain of tries for everybody: between two of them the last failure is the answer.
-    if (this.failure && now < this.failure.retryAt) return Promise.reject(this.unavailable(this.failure));
-    if (this.closed) return Promise.reject(new Closed());
+    if (this.failure && this.outside.now() < this.failure.retryAt) throw unavailable(this.failure);
+    if (this.closed) throw new Closed();
     const onWordAlone = flaw === 'refused' && !this.entry.credential?.refused;
-    try {
-      if (onWordAlone) permit?.();
-    } catch (error) {
-      return Promise.reject(error as Error);
-    }
+    if (onWordAlone) permit?.();
     const outcome = this.ask(flaw, onWordAlone).finally(() => {
       this.turn = undefined;
       this.plan();
@@ -272,7 +267,7 @@ export class Source implements Kept {
       }
       // These say nothing of WeChat: the present value stays as it was, and so does the chain of tries.
       if ((error instanceof AllowanceSpent && onWordAlone) || error instanceof Closed) throw error;
-      throw this.unavailable(this.fail(flaw, error));
+      throw unavailable(this.fail(flaw, error));
     }
   }
 
@@ -311,10 +306,6 @@ export class Source implements Kept {
     return this.failure;
   }
 
-  private unavailable({ error, retryAt }: Failure): Unavailable {
-    return new Unavailable(error, retryAt);
-  }
-
   private async spend(ration: Ration): Promise<void> {
     await this.keep({ ...this.entry, spent: spend(this.entry.spent ?? [], ration, this.outside.now()) });
   }
@@ -338,6 +329,10 @@ export class Source implements Kept {
     const at = Math.min(this.saveAgainAt ?? Infinity, this.turn ? Infinity : this.renewalAt);
     this.outside.wake(this, at === Infinity ? undefined : at);
   }
+}
+
+function unavailable({ error, retryAt }: Failure): Unavailable {
+  return new Unavailable(error, retryAt);
 }
 
 function blamesCredential(error: unknown): error is WechatError {

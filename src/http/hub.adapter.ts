@@ -90,7 +90,7 @@ export class HubAdapter extends ExpressAdapter {
   };
 
   private get server(): Server {
-    return this.httpServer as Server;
+    return this.httpServer;
   }
 
   private answered(): Promise<void> {
@@ -134,9 +134,9 @@ function refuseUnreadable(error: NodeJS.ErrnoException, socket: Duplex): void {
   const body = bodyOf(kind);
   socket.end(
     [
-      `HTTP/1.1 ${String(kind.status)} ${kind.title}`,
+      `HTTP/1.1 ${kind.status} ${kind.title}`,
       `Content-Type: ${PROBLEM_JSON}`,
-      `Content-Length: ${String(Buffer.byteLength(body))}`,
+      `Content-Length: ${Buffer.byteLength(body)}`,
       'Cache-Control: no-store',
       'Connection: close',
       '',

@@ -33,7 +33,7 @@ export function readQuery(text: string | undefined | null): Record<string, strin
 export function malformed(issues: readonly StandardSchemaV1.Issue[]): MalformedRequest {
   const details = issues.map((issue) => {
     const name = issue.path?.map((part) => String(typeof part === 'object' ? part.key : part)).join('.');
-    if (/^Unrecognized key/.test(issue.message)) return 'There is a parameter that this path does not know.';
+    if (issue.message.startsWith('Unrecognized key')) return 'There is a parameter that this path does not know.';
     return name ? `${name}: ${issue.message}.` : `The body or query ${issue.message}.`;
   });
   return new MalformedRequest([...new Set(details)].join(' '));

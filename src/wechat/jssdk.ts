@@ -8,6 +8,6 @@ import { createHash } from 'node:crypto';
  * @param timestamp seconds.
  */
 export function jssdkSignature(ticket: string, nonce: string, timestamp: number, page: string): string {
-  const text = `jsapi_ticket=${ticket}&noncestr=${nonce}&timestamp=${String(timestamp)}&url=${page}`;
+  const text = `jsapi_ticket=${ticket}&noncestr=${nonce}&timestamp=${timestamp}&url=${page}`;
   return createHash('sha1').update(text).digest('hex');
 }

@@ -92,11 +92,11 @@ export class WechatClient {
         transformResponse: (text: string) => text,
         validateStatus: () => true,
       });
-      if (response.status !== 200) throw new WechatNonsense(`HTTP status ${String(response.status)}`);
+      if (response.status !== 200) throw new WechatNonsense(`HTTP status ${response.status}`);
       return response.data;
     } catch (error) {
       if (error instanceof WechatNonsense) throw error;
-      if (deadline.aborted) throw new WechatUnreachable(`no answer within ${String(CALL_DEADLINE_MS / 1000)} s`, true);
+      if (deadline.aborted) throw new WechatUnreachable(`no answer within ${CALL_DEADLINE_MS / 1000} s`, true);
       const code = isAxiosError(error) ? error.code : (error as NodeJS.ErrnoException).code;
       if (code === 'ERR_BAD_RESPONSE') throw new WechatNonsense('it is larger than 64 KiB or cut short');
       throw new WechatUnreachable(code ?? 'unknown error', !NEVER_SENT.test(code ?? ''));

@@ -124,7 +124,7 @@ export class WechatRefusal extends WechatError {
     readonly errmsg: string,
     carried: boolean,
   ) {
-    super(`WeChat refused: ${String(errcode)} ${errmsg}`);
+    super(`WeChat refused: ${errcode} ${errmsg}`);
     this.name = 'WechatRefusal';
     const meaning = (dialect === 'wechat' ? WECHAT : WECOM)[errcode] ?? UNKNOWN;
     const wrongSecret = meaning.remedy === 'credential' && !carried;

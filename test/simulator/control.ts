@@ -1,5 +1,5 @@
 import { Account, accountDefaults } from './account.js';
-import { Inquiry } from './answer.js';
+import { type Inquiry } from './answer.js';
 import { isMovable } from './clock.js';
 import { Corp, corpDefaults } from './corp.js';
 import { faultKinds, type Fault } from './faults.js';

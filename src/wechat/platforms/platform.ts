@@ -22,7 +22,7 @@ export interface Need {
    * Takes one from a ration that is remembered over restarts.
    * @throws when the ration does not allow it now.
    */
-  spend(ration: Ration): Promise<void>;
+  readonly spend: (ration: Ration) => Promise<void>;
 }
 
 /** Asks WeChat for a value. */

@@ -33,7 +33,7 @@ class WecomApp implements App {
     // WeCom tells the apps of a corp apart by their secrets. Where the agentid says which app it is, a new secret is
     // still the same app.
     const app = agentid ?? createHash('sha256').update(`${appid}\0${secret.reveal()}`).digest('hex').slice(0, 16);
-    this.identity = `wecom/${appid}/${String(app)}`;
+    this.identity = `wecom/${appid}/${app}`;
   }
 
   credentials<K extends Kept>(keep: Keep<K>, wechat: WechatClient): Served<K> {
