@@ -16,6 +16,20 @@ import type { App } from './wechat/platforms/platform.js';
 const PATIENCE_MS = 25_000;
 const MAX_BODY = '16kb';
 
+/** What the framework says of itself while it starts; nobody at three in the morning wants to read past it. */
+const FRAMEWORK = ['InstanceLoader', 'NestApplication', 'NestFactory', 'RouterExplorer', 'RoutesResolver'];
+
+/** The log of the hub: lines for people on a terminal, JSON for machines elsewhere. */
+class HubLogger extends ConsoleLogger {
+  constructor() {
+    super({ json: !process.stdout.isTTY });
+  }
+
+  override log(message: unknown, context?: string): void {
+    if (context === undefined || !FRAMEWORK.includes(context)) super.log(message, context);
+  }
+}
+
 /** A hub that listens. */
 export class Hub {
   private readonly logger = new Logger('Hub');
@@ -32,10 +46,7 @@ export class Hub {
    * Reads the configuration, opens the store and listens.
    * @throws ConfigurationError, StoreRefused, or the system's error when the port is taken.
    */
-  static async start(
-    environment: Environment,
-    logger: LoggerService | false = new ConsoleLogger({ json: !process.stdout.isTTY }),
-  ): Promise<Hub> {
+  static async start(environment: Environment, logger: LoggerService | false = new HubLogger()): Promise<Hub> {
     const configuration = LiveConfiguration.read(environment, PLATFORMS);
     const adapter = new HubAdapter();
     const app = await NestFactory.create<NestExpressApplication>(AppModule.of(configuration), adapter, {

@@ -3,6 +3,9 @@ import 'reflect-metadata';
 /** EX_CONFIG of sysexits.h: starting again will not help, somebody has to change something. */
 const EX_CONFIG = 78;
 
+// What the hub writes, its journals included, is for its own user alone.
+process.umask(0o077);
+
 // Before anything else is loaded, and for good: a signal that comes early still ends in order, and a second one, as npm
 // forwards it, does not end the process before its work is done.
 const asked = new Promise<void>((resolve) => {

@@ -1,9 +1,9 @@
 import { WechatError, WechatRefusal } from '../wechat/wechat.error.js';
 import { NotTheCredential } from './retry.js';
-import type { SourceEvent } from './source.js';
+import type { HubEvent } from './credentials.service.js';
 
 /** Says what happened, what it means and what happens next, in a line for the operator's log; never a value. */
-export function tellInWords(event: SourceEvent, now: number): { level: 'log' | 'warn' | 'error'; text: string } {
+export function tellInWords(event: HubEvent, now: number): { level: 'log' | 'warn' | 'error'; text: string } {
   switch (event.event) {
     case 'minted':
       return {
@@ -34,6 +34,11 @@ export function tellInWords(event: SourceEvent, now: number): { level: 'log' | '
       };
     case 'saved-again':
       return { level: 'log', text: `${event.name}: stored again.` };
+    case 'clock-moved':
+      return {
+        level: 'warn',
+        text: `The system clock was moved by ${event.seconds} s. Credentials are not affected: their life is counted by a clock that does not jump.`,
+      };
   }
 }
 

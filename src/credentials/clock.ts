@@ -1,16 +1,22 @@
+/** Tells the time that lives are counted by. */
+export interface Clock {
+  /** Epoch milliseconds; never jumps. */
+  now(): number;
+  /** Milliseconds to add to get the wall clock's time: for what people see and what outlives the process. */
+  drift(): number;
+}
+
 /**
  * Tells the time without jumps: the wall clock's at the start of the process, and from there what has really passed. A
  * wall clock that is put right by an hour neither ages nor rejuvenates a token.
  */
-export class SteadyClock {
+export class SteadyClock implements Clock {
   private readonly start = Date.now() - performance.now();
 
-  /** Epoch milliseconds. */
   now(): number {
     return this.start + performance.now();
   }
 
-  /** Milliseconds to add to get the wall clock's time: for what people see and what outlives the process. */
   drift(): number {
     return Math.round(Date.now() - this.now());
   }

@@ -1,27 +1,53 @@
-import { Module } from '@nestjs/common';
+import { Logger, Module } from '@nestjs/common';
 import { ConfigService } from '@nestjs/config';
 import { ScheduleModule } from '@nestjs/schedule';
+import { setTimeout as delay } from 'node:timers/promises';
 import { AuthModule } from '../auth/auth.module.js';
 import type { Settings } from '../config/environment.js';
+import { WechatClient } from '../wechat/wechat.client.js';
 import { WechatModule } from '../wechat/wechat.module.js';
+import { tellInWords } from './chronicle.js';
+import { SteadyClock } from './clock.js';
 import { CredentialsController } from './credentials.controller.js';
 import { CredentialsService } from './credentials.service.js';
 import { EmbeddedStore } from './embedded.store.js';
 import { RefreshCron } from './refresh.cron.js';
 import { Store } from './store.js';
 
-/** How credentials are kept good and handed out. */
+/** How credentials are kept good and handed out. Here the plain core meets Nest: its log, its settings, its hooks. */
 @Module({
   imports: [AuthModule, ScheduleModule.forRoot(), WechatModule],
   controllers: [CredentialsController],
   providers: [
-    CredentialsService,
     RefreshCron,
     {
       provide: Store,
       inject: [ConfigService],
       useFactory: (config: ConfigService<Settings, true>): Store =>
         EmbeddedStore.open(config.get('dataDir'), config.get('storeKeys')),
+    },
+    {
+      provide: CredentialsService,
+      inject: [Store, WechatClient, ConfigService],
+      useFactory: (store: Store, wechat: WechatClient, config: ConfigService<Settings, true>): CredentialsService => {
+        const logger = new Logger('Credentials');
+        const clock = new SteadyClock();
+        const { burst, everySeconds } = config.get<Settings['rotation']>('rotation');
+        return new CredentialsService(
+          {
+            clock,
+            store,
+            wechat,
+            random: Math.random,
+            sleep: (ms, signal) => delay(ms, undefined, { signal }).catch(() => undefined),
+            tell: (event) => {
+              const { level, text } = tellInWords(event, clock.now());
+              logger[level](text);
+            },
+          },
+          { burst, everyMs: everySeconds * 1000 },
+        );
+      },
     },
   ],
   exports: [CredentialsService],

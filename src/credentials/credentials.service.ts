@@ -1,30 +1,33 @@
-import { Inject, Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
-import { ConfigService } from '@nestjs/config';
-import type { Settings } from '../config/environment.js';
 import type { App } from '../wechat/platforms/platform.js';
-import { WechatClient } from '../wechat/wechat.client.js';
-import { SteadyClock } from './clock.js';
-import { tellInWords } from './chronicle.js';
+import type { Wechat } from '../wechat/wechat.client.js';
+import type { Clock } from './clock.js';
 import { DueList } from './due-list.js';
 import { HostedApp, type RotationBudget } from './hosted-app.js';
 import { type Outside, type Source, type SourceEvent } from './source.js';
-import { type Entry, shifted, Store } from './store.js';
+import { type Entry, shifted, type Store } from './store.js';
 
 /** How many renewals may be under way at once: enough for ten thousand apps, few enough not to look like an attack. */
 const RENEWALS_AT_ONCE = 32;
 /** A wall clock that differs from the steady one by more than this was moved, and not just disciplined. */
 const MOVED_CLOCK_MS = 2000;
 
+/** Something that operators should know. */
+export type HubEvent = SourceEvent | { readonly event: 'clock-moved'; readonly seconds: number };
+
+/** What the credentials of a hub need from the world, so that tests can be the world. */
+export interface Surroundings extends Pick<Outside, 'random' | 'sleep'> {
+  readonly clock: Clock;
+  readonly store: Store;
+  readonly wechat: Wechat;
+  tell(event: HubEvent): void;
+}
+
 /** The cache: every credential of every configured app, and the clockwork that keeps them good. */
-@Injectable()
-export class CredentialsService implements OnApplicationShutdown {
-  readonly clock = new SteadyClock();
+export class CredentialsService {
   /** How often WeChat refused a value that should have been good: somebody else mints for the same account. */
   foreignMints = 0;
-  private readonly logger = new Logger('Credentials');
   private readonly due = new DueList<Source>();
   private readonly outside: Outside;
-  private readonly budget: RotationBudget;
   private apps: ReadonlyMap<string, HostedApp> = new Map();
   private applying: Promise<void> = Promise.resolve();
   private renewing = 0;
@@ -32,20 +35,28 @@ export class CredentialsService implements OnApplicationShutdown {
   private isDraining = false;
 
   constructor(
-    @Inject(Store) private readonly store: Store,
-    private readonly wechat: WechatClient,
-    config: ConfigService<Settings, true>,
+    private readonly surroundings: Surroundings,
+    private readonly budget: RotationBudget,
   ) {
-    const { burst, everySeconds } = config.get<Settings['rotation']>('rotation');
-    this.budget = { burst, everyMs: everySeconds * 1000 };
+    const { clock, store, random, sleep } = surroundings;
     this.outside = {
-      now: () => this.clock.now(),
-      random: Math.random,
+      now: () => clock.now(),
+      random,
+      sleep,
       // What outlives the process is in the wall clock's time, by which the next process will read it.
       save: (name, entry) => store.save(name, shifted(entry, this.drift)),
-      tell: (event) => this.tell(event),
-      wake: (source, at) => this.due.set(source, at),
+      tell: (event) => {
+        if (event.event === 'refused-by-wechat') this.foreignMints += 1;
+        surroundings.tell(event);
+      },
+      wake: (source, at) => {
+        this.due.set(source, at);
+      },
     };
+  }
+
+  get clock(): Clock {
+    return this.surroundings.clock;
   }
 
   /** Whether the hub is going away. */
@@ -94,9 +105,10 @@ export class CredentialsService implements OnApplicationShutdown {
     await Promise.all([...this.apps.values()].map((app) => app.close()));
   }
 
+  /** Called by Nest at the very end. */
   async onApplicationShutdown(): Promise<void> {
     await this.drain();
-    await this.store.close();
+    await this.surroundings.store.close();
   }
 
   private async exchange(configured: ReadonlyMap<string, App>): Promise<void> {
@@ -106,7 +118,7 @@ export class CredentialsService implements OnApplicationShutdown {
     // What they have under way is stored before anything is read: an app may come back under another configuration.
     await Promise.all(gone.map((app) => app.close()));
     const grows = [...identities].some((identity) => !before.has(identity));
-    const entries = grows ? await this.store.load() : new Map<string, Entry>();
+    const entries = grows ? await this.surroundings.store.load() : new Map<string, Entry>();
 
     const apps = new Map<string, HostedApp>();
     for (const [name, app] of configured) {
@@ -114,7 +126,7 @@ export class CredentialsService implements OnApplicationShutdown {
       known?.adopt(app);
       apps.set(
         name,
-        known ?? new HostedApp(app, this.wechat, this.outside, this.budget, (entry) => entries.get(entry)),
+        known ?? new HostedApp(app, this.surroundings.wechat, this.outside, this.budget, (entry) => entries.get(entry)),
       );
     }
     this.apps = apps;
@@ -126,23 +138,16 @@ export class CredentialsService implements OnApplicationShutdown {
     const kept = new Set([...apps.values()].flatMap((app) => [...app.kept.values()].map((source) => source.name)));
     const now = this.clock.now();
     for (const [name, { credential }] of entries) {
-      if (!kept.has(name) && (credential?.expiresAt ?? 0) < now) await this.store.remove(name).catch(() => undefined);
+      if (!kept.has(name) && (credential?.expiresAt ?? 0) < now)
+        await this.surroundings.store.remove(name).catch(() => undefined);
     }
   }
 
   private followWallClock(): void {
     const drift = this.clock.drift();
     if (Math.abs(drift - this.drift) < MOVED_CLOCK_MS) return;
-    this.logger.warn(
-      `The system clock was moved by ${String(Math.round((drift - this.drift) / 1000))} s. Credentials are not affected: their life is counted by a clock that does not jump.`,
-    );
+    this.surroundings.tell({ event: 'clock-moved', seconds: Math.round((drift - this.drift) / 1000) });
     this.drift = drift;
     for (const app of this.apps.values()) for (const source of app.kept.values()) void source.save();
-  }
-
-  private tell(event: SourceEvent): void {
-    if (event.event === 'refused-by-wechat') this.foreignMints += 1;
-    const { level, text } = tellInWords(event, this.clock.now());
-    this.logger[level](text);
   }
 }

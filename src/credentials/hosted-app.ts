@@ -1,8 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { setTimeout as delay } from 'node:timers/promises';
 import type { App, Kept, Mint, Nature, Served } from '../wechat/platforms/platform.js';
 import { jssdkSignature } from '../wechat/jssdk.js';
-import type { WechatClient } from '../wechat/wechat.client.js';
+import type { Wechat } from '../wechat/wechat.client.js';
 import { Bucket } from './allowance.js';
 import type { Credential } from './policy.js';
 import { Closed, type Outside, Source } from './source.js';
@@ -55,7 +54,7 @@ export class HostedApp {
   /** @param stored finds what the store has under a name. */
   constructor(
     private app: App,
-    private readonly wechat: WechatClient,
+    private readonly wechat: Wechat,
     private readonly outside: Outside,
     budget: RotationBudget,
     stored: (name: string) => Entry | undefined,
@@ -158,11 +157,8 @@ export class HostedApp {
   /** Asks about the token that is current when its turn has come, for all who wait by then. */
   private async probe(): Promise<boolean> {
     const wait = this.probedAt + PROBE_APART_MS - this.outside.now();
-    if (wait > 0) {
-      await delay(wait, undefined, { signal: this.closing.signal }).catch(() => {
-        throw new Closed();
-      });
-    }
+    if (wait > 0) await this.outside.sleep(wait, this.closing.signal);
+    if (this.closing.signal.aborted) throw new Closed();
     this.probedAt = this.outside.now();
     const { value } = await this.accessToken.get();
     let alive: boolean;

@@ -11,6 +11,8 @@ export interface Outside {
   now(): number;
   /** From 0 to 1. */
   random(): number;
+  /** Ends after so many milliseconds, or at once when the signal says so. */
+  sleep(ms: number, signal: AbortSignal): Promise<void>;
   /** Keeps an entry over restarts; rejects when it could not be written. */
   save(name: string, entry: Entry): Promise<void>;
   /** Told of everything that happens to a credential; never of a value. */
@@ -79,6 +81,8 @@ export interface SourceStatus {
   readonly unsaved: boolean;
 }
 
+/** Clocks are put right by a little all the time; a stored instant that is further ahead is not to be trusted. */
+const CLOCK_SLACK_MS = 5000;
 /** A store that refused a write is tried again this much later. */
 const SAVE_AGAIN_MS = 5000;
 
@@ -104,9 +108,10 @@ export class Source implements Kept {
   ) {
     this.entry = entry;
     if (entry.credential) {
-      const fromTheFuture = entry.credential.issuedAt > outside.now() + 60_000;
-      // The clock went back since the value was stored: how long it has lived, nobody knows.
-      if (fromTheFuture) this.entry = { ...entry, credential: { ...entry.credential, expiresAt: 0 } };
+      // The clock went back since the value was stored: how long it has lived, nobody knows. Its version still counts.
+      if (entry.credential.issuedAt > outside.now() + CLOCK_SLACK_MS) {
+        this.entry = { ...entry, credential: { ...entry.credential, value: '', expiresAt: 0 } };
+      }
       this.due = entry.intent === undefined ? dueOf(entry.credential, outside.random()) : outside.now();
       this.plan();
     }
@@ -286,7 +291,11 @@ export class Source implements Kept {
   private accept({ value, expiresIn }: { value: string; expiresIn: number }, askedAt: number): Credential {
     const expiresAt = askedAt + expiresIn * 1000;
     const known = this.entry.credential;
-    if (known?.value === value) return expiresAt < known.expiresAt ? { ...known, expiresAt } : known;
+    if (known?.value === value) {
+      const hasEnded = usable(known, askedAt) === 'expired';
+      const canLiveLonger = hasEnded && this.nature.tellsWhatIsLeft;
+      return canLiveLonger || expiresAt < known.expiresAt ? { ...known, expiresAt } : known;
+    }
     // Versions follow the clock, so that they do not fall even when the store is lost.
     const version = Math.max((known?.version ?? 0) + 1, Math.floor(askedAt / 1000));
     return { value, issuedAt: askedAt, expiresAt, version };

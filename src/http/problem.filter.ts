@@ -67,7 +67,13 @@ export class ProblemFilter implements ExceptionFilter {
     if (error instanceof Undecided) return this.wechatFailed(error, PROBLEMS.undecided);
     if (error instanceof HttpException) {
       const kind = BY_STATUS[error.getStatus()];
-      if (kind) return { kind, ...(kind.status === 400 && { particulars: { detail: 'The body is not valid JSON.' } }) };
+      if (kind)
+        return {
+          kind,
+          ...(kind.status === 400 && {
+            particulars: { detail: 'The body must be JSON, and the path properly percent-encoded.' },
+          }),
+        };
     }
     this.logger.error(`A request failed in a way that nobody foresaw: ${describe(error)}`);
     return { kind: PROBLEMS.internal, particulars: {} };

@@ -30,6 +30,9 @@ export interface WechatCall {
   readonly carriesCredential?: boolean;
 }
 
+/** How recipes reach WeChat. */
+export type Wechat = Pick<WechatClient, 'call'>;
+
 /** Failures that happened before anything was sent, so that WeChat cannot have acted on it. */
 const NEVER_SENT = /^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|ERR_TLS_.*|UNABLE_TO_.*|.*CERT.*)$/;
 
@@ -50,32 +53,23 @@ export class WechatClient {
    * @throws WechatRefusal when WeChat answers with an errcode, WechatUnreachable when no answer comes within 5 s,
    *   WechatNonsense when the answer is not a JSON object of at most 64 KiB.
    */
-  async call(
-    dialect: Dialect,
-    { path, query = {}, body, carriesCredential = false }: WechatCall,
-  ): Promise<WechatAnswer> {
+  async call(dialect: Dialect, call: WechatCall): Promise<WechatAnswer> {
     const { root, ...agents } = this.upstreams[dialect];
-    const url = new URL(root.pathname.replace(/\/+$/, '') + path, root);
-    for (const [name, value] of Object.entries(query)) url.searchParams.set(name, reveal(value));
-    const json =
-      body && JSON.stringify(body, (_, value: unknown) => (value instanceof Secret ? value.reveal() : value));
-
-    const answer = parseAnswer(
-      await this.exchange({
-        ...agents,
-        url: url.href,
-        ...(json === undefined
-          ? { method: 'GET' }
-          : { method: 'POST', data: Buffer.from(json), headers: { 'Content-Type': 'application/json' } }),
-      }),
-    );
-    const errcode = answer['errcode'] ?? 0;
-    if (errcode === 0) return answer;
-    if (typeof errcode !== 'number' && !(typeof errcode === 'string' && /^-?\d+$/.test(errcode))) {
-      throw new WechatNonsense('its errcode is not a number');
-    }
-    const sent = [...Object.values(query), ...Object.values(body ?? {})].filter((value) => value instanceof Secret);
-    throw new WechatRefusal(dialect, Number(errcode), readable(answer['errmsg'], sent), carriesCredential);
+    const url = new URL(root.pathname.replace(/\/+$/, '') + call.path, root);
+    for (const [name, value] of Object.entries(revealed(call.query))) url.searchParams.set(name, String(value));
+    const text = await this.exchange({
+      ...agents,
+      url: url.href,
+      ...(call.body
+        ? {
+            method: 'POST',
+            // Bytes, so that a Content-Length goes along: WeChat answers 412 to a body in chunks.
+            data: Buffer.from(JSON.stringify(revealed(call.body))),
+            headers: { 'Content-Type': 'application/json' },
+          }
+        : { method: 'GET' }),
+    });
+    return readAnswer(text, dialect, call);
   }
 
   private async exchange(request: AxiosRequestConfig): Promise<string> {
@@ -120,8 +114,26 @@ function route({ root, proxy }: Upstream): Route {
     : { root, httpAgent: new HttpAgent({ keepAlive: false }), httpsAgent: new HttpsAgent({ keepAlive: false }) };
 }
 
-function reveal(value: string | boolean | Secret): string {
-  return value instanceof Secret ? value.reveal() : String(value);
+function revealed(parameters: Parameters = {}): Record<string, string | boolean> {
+  return Object.fromEntries(
+    Object.entries(parameters).map(([name, value]) => [name, value instanceof Secret ? value.reveal() : value]),
+  );
+}
+
+/**
+ * Reads what WeChat answered to a call.
+ * @throws WechatRefusal for an errcode other than 0, WechatNonsense when the text is no JSON object.
+ */
+export function readAnswer(text: string, dialect: Dialect, call: WechatCall): WechatAnswer {
+  const answer = parseAnswer(text);
+  const errcode = answer['errcode'] ?? 0;
+  if (errcode === 0) return answer;
+  if (typeof errcode !== 'number' && !(typeof errcode === 'string' && /^-?\d+$/.test(errcode))) {
+    throw new WechatNonsense('its errcode is not a number');
+  }
+  const { query = {}, body = {}, carriesCredential = false } = call;
+  const sent = [...Object.values(query), ...Object.values(body)].filter((value) => value instanceof Secret);
+  throw new WechatRefusal(dialect, Number(errcode), readable(answer['errmsg'], sent), carriesCredential);
 }
 
 function parseAnswer(text: string): WechatAnswer {

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { Secret } from '../../config/secret.js';
-import type { WechatClient } from '../wechat.client.js';
+import type { Wechat } from '../wechat.client.js';
 import { accepted, minted } from './answers.js';
 import type { App, Keep, Kept, Mint, Platform, Ration, Served } from './platform.js';
 
@@ -45,11 +45,11 @@ class WeixinApp implements App {
     this.identity = `weixin/${written.appid}/${written.endpoint}`;
   }
 
-  credentials<K extends Kept>(keep: Keep<K>, wechat: WechatClient): Served<K> {
+  credentials<K extends Kept>(keep: Keep<K>, wechat: Wechat): Served<K> {
     const accessToken =
       this.endpoint === 'classic'
         ? keep('access-token', this.classicToken(wechat), { supersedesAfterMs: OVERLAP_MS })
-        : keep('access-token', this.stableToken(wechat));
+        : keep('access-token', this.stableToken(wechat), { tellsWhatIsLeft: true });
     const ticket = (type: string): Mint => {
       return () =>
         accessToken.use(async (token) => {
@@ -72,12 +72,12 @@ class WeixinApp implements App {
     };
   }
 
-  private classicToken(wechat: WechatClient): Mint {
+  private classicToken(wechat: Wechat): Mint {
     const query = { grant_type: 'client_credential', appid: this.appid, secret: this.secret };
     return async () => minted(await wechat.call('wechat', { path: '/cgi-bin/token', query }), 'access_token');
   }
 
-  private stableToken(wechat: WechatClient): Mint {
+  private stableToken(wechat: Wechat): Mint {
     const ask = async (force: boolean) => {
       const body = {
         grant_type: 'client_credential',

@@ -1,5 +1,5 @@
 import type { PlatformSchema } from '../../config/configuration.js';
-import type { WechatClient } from '../wechat.client.js';
+import type { Wechat } from '../wechat.client.js';
 
 /** What WeChat hands out: a value, and the seconds it says the value will live. */
 export interface Minted {
@@ -35,6 +35,8 @@ export interface Nature {
    * old one still works.
    */
   readonly supersedesAfterMs?: number;
+  /** Set where an unchanged value comes with the life that is truly left of it, and not with a full one again. */
+  readonly tellsWhatIsLeft?: true;
 }
 
 /** One credential that the hub keeps good, as recipes see it. */
@@ -67,7 +69,7 @@ export interface App {
   readonly appid: string;
   /** What WeChat counts as one holder of tokens. Two apps with the same identity would end each other's tokens. */
   readonly identity: string;
-  credentials<K extends Kept>(keep: Keep<K>, wechat: WechatClient): Served<K>;
+  credentials<K extends Kept>(keep: Keep<K>, wechat: Wechat): Served<K>;
 }
 
 /** A kind of account at Tencent: how its apps are written in the configuration, and so which credentials they have. */

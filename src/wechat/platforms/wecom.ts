@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { Secret } from '../../config/secret.js';
-import type { WechatAnswer, WechatClient } from '../wechat.client.js';
+import type { Wechat, WechatAnswer } from '../wechat.client.js';
 import { accepted, minted } from './answers.js';
 import type { App, Keep, Kept, Mint, Platform, Served } from './platform.js';
 
@@ -36,7 +36,7 @@ class WecomApp implements App {
     this.identity = `wecom/${appid}/${app}`;
   }
 
-  credentials<K extends Kept>(keep: Keep<K>, wechat: WechatClient): Served<K> {
+  credentials<K extends Kept>(keep: Keep<K>, wechat: Wechat): Served<K> {
     const accessToken = keep('access-token', async () => {
       const query = { corpid: this.appid, corpsecret: this.secret };
       return minted(await wechat.call('wecom', { path: '/cgi-bin/gettoken', query }), 'access_token');
