@@ -24,7 +24,7 @@ const common = {
 
 export default {
   projects: [
-    { ...common, displayName: 'unit', testMatch: ['<rootDir>/src/**/*.spec.ts', '<rootDir>/test/simulator/*.spec.ts'] },
+    { ...common, displayName: 'unit', testMatch: ['<rootDir>/src/**/*.spec.ts', '<rootDir>/test/simulat*/*.spec.ts'] },
     { ...common, displayName: 'hub', testMatch: ['<rootDir>/test/*.e2e-spec.ts'] },
   ],
   // Native ES modules leak some 15 MB per spec file in Jest's registry; a worker past this is started anew.

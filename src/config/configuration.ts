@@ -63,7 +63,6 @@ export function readConfiguration<A extends { readonly identity: string }>(
 
   const path = environment['HUB_CONFIG'];
   const file = path === undefined ? undefined : readHubFile(path, faults);
-  const files = path === undefined ? [] : [resolve(path)];
   const read = (reference: SecretReference): Secret =>
     'env' in reference
       ? secrets.fromVariable(reference.env)
@@ -99,20 +98,21 @@ export function readConfiguration<A extends { readonly identity: string }>(
   }
 
   const fileIsUnread = path !== undefined && !file;
-  if (apps.found.size + apps.refused.size === 0 && !fileIsUnread && environment['APPID'] === undefined) {
+  if (apps.found.size + apps.refused.size === 0 && !fileIsUnread) {
     faults.add('APPID', 'no app is configured; set APPID and APPSECRET, or HUB_CONFIG');
   }
   if (clientsWritten === 0 && !fileIsUnread) {
     faults.add('JWT_KEY_{kid}', 'no client is configured; set at least one key, or HUB_CONFIG');
   }
-  faults.refuse();
+  const files = new Set([...(path === undefined ? [] : [resolve(path)]), ...secrets.files]);
+  faults.refuse(files);
   if (!settings) throw new Error('settings that are not read are a fault');
   return {
     settings,
     apps: apps.found,
     clients,
     warnings,
-    files: new Set([...files, ...secrets.files]),
+    files,
   };
 }
 
@@ -129,7 +129,13 @@ class AppReader<A extends { readonly identity: string }> {
     private readonly faults: Faults,
   ) {}
 
-  add(name: string, written: HubFile['apps'][string], setting: string, secret = this.secret): void {
+  /** @param settingOf names the setting that holds a member of the app. */
+  add(
+    name: string,
+    written: HubFile['apps'][string],
+    setting: string,
+    settingOf = (...path: string[]) => [setting, ...path].join('.'),
+  ): void {
     const { platform: platformName, ...rest } = written;
     const platform = this.platforms.find((candidate) => candidate.name === platformName);
     const fault = !APP_NAME.test(name)
@@ -140,10 +146,10 @@ class AppReader<A extends { readonly identity: string }> {
           ? undefined
           : `the platform must be one of ${this.platforms.map((known) => known.name).join(', ')}`;
     if (fault) this.faults.add(setting, fault);
-    const parsed = platform?.schema(secret).safeParse(rest, {
+    const parsed = platform?.schema(this.secret).safeParse(rest, {
       error: (issue) => (issue.code === 'invalid_type' && issue.input === undefined ? 'is missing' : undefined),
     });
-    if (parsed?.error) addIssues(setting, parsed.error.issues, this.faults);
+    if (parsed?.error) addIssues(settingOf, parsed.error.issues, this.faults);
     if (fault ?? !parsed?.success) {
       this.refused.add(name);
       return;
@@ -158,32 +164,27 @@ class AppReader<A extends { readonly identity: string }> {
   }
 }
 
+/** The settings that hold the members of the default app. */
+const DEFAULT_APP_SETTINGS = new Map([
+  ['secret', 'APPSECRET'],
+  ['endpoint', 'WECHAT_TOKEN_ENDPOINT'],
+]);
+
 function addDefaultApp<A extends { readonly identity: string }>(
-  environment: Environment,
+  { APPID: appid, WECHAT_TOKEN_ENDPOINT: endpoint }: Environment,
   secrets: SecretReader,
   apps: AppReader<A>,
   faults: Faults,
 ): void {
-  const { APPID: appid, WECHAT_TOKEN_ENDPOINT: endpoint } = environment;
-  const hasSecret = secrets.isSet('APPSECRET');
-  if (appid === undefined && !hasSecret) {
+  if (appid === undefined && !secrets.isSet('APPSECRET')) {
     if (endpoint !== undefined) faults.add('WECHAT_TOKEN_ENDPOINT', 'speaks of the app of APPID, which is not set');
     return;
   }
-  if (endpoint !== undefined && endpoint !== 'classic' && endpoint !== 'stable') {
-    faults.add('WECHAT_TOKEN_ENDPOINT', 'must be classic or stable');
-    return;
-  }
-  if (appid === undefined) {
-    faults.add('APPID', 'is not set, but APPSECRET is');
-    return;
-  }
-  const secret = attempt(() => secrets.fromVariable('APPSECRET'), 'APPSECRET', faults);
-  if (!secret) return;
   apps.add(
     DEFAULT_APP,
     { platform: 'official-account', appid, secret: { env: 'APPSECRET' }, endpoint: endpoint ?? 'classic' },
     'APPID',
+    (member = '') => DEFAULT_APP_SETTINGS.get(member) ?? 'APPID',
   );
 }
 

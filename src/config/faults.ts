@@ -1,11 +1,23 @@
 /** Refuses a configuration, with every fault of it at once. Messages name settings, never values. */
 export class ConfigurationError extends Error {
-  constructor(readonly faults: readonly string[]) {
+  // Out of sight of whatever prints an error: a path is a value too.
+  readonly #files: ReadonlySet<string>;
+
+  constructor(
+    readonly faults: readonly string[],
+    files: ReadonlySet<string> = new Set(),
+  ) {
     super(
       `The configuration has ${faults.length === 1 ? 'a fault' : `${faults.length} faults`}:\n` +
         faults.map((fault) => `  - ${fault}`).join('\n'),
     );
     this.name = 'ConfigurationError';
+    this.#files = files;
+  }
+
+  /** What was read or looked for: the fault may be mended in any of these files. */
+  get files(): ReadonlySet<string> {
+    return this.#files;
   }
 }
 
@@ -17,8 +29,8 @@ export class Faults {
     this.found.push(`${setting}: ${message}`);
   }
 
-  /** @throws ConfigurationError when any fault was found. */
-  refuse(): void {
-    if (this.found.length > 0) throw new ConfigurationError(this.found);
+  /** @throws ConfigurationError when any fault was found in these files or elsewhere. */
+  refuse(files: ReadonlySet<string>): void {
+    if (this.found.length > 0) throw new ConfigurationError(this.found, files);
   }
 }

@@ -15,8 +15,10 @@ export const APP_NAME = /^[a-z0-9][a-z0-9-]{0,39}$/;
 /** What a `kid` looks like, in a configuration as in a token. */
 export const KID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 
-const secretReference = z.xor(
-  [z.strictObject({ env: z.string().min(1) }), z.strictObject({ file: z.string().min(1) })],
+const reference = (message: string) =>
+  z.xor([z.strictObject({ env: z.string().min(1) }), z.strictObject({ file: z.string().min(1) })], message);
+
+const secretReference = reference(
   'must be { env: VARIABLE } or { file: path }; a secret itself has no place in this file',
 );
 
@@ -24,7 +26,9 @@ const secretReference = z.xor(
 export type SecretReference = z.infer<typeof secretReference>;
 
 const client = z.strictObject({
-  key: z.union([secretReference], 'must be { env: VARIABLE } or { file: path }: this version knows shared HS256 keys'),
+  key: reference(
+    'must be { env: VARIABLE } or { file: path } of a shared HS256 key: this version knows no other, and a key itself has no place in this file',
+  ),
   apps: z.union([z.literal('*'), z.array(z.string())], "must be a list of apps, or '*'"),
   may: z.array(z.enum(ACTIONS, `must be one of ${ACTIONS.join(', ')}`)).default(['read', 'report']),
 });
@@ -53,7 +57,7 @@ export function readHubFile(path: string, faults: Faults): HubFile | undefined {
       error: (issue) => (issue.code === 'invalid_type' && issue.input === undefined ? 'is missing' : undefined),
     });
     if (parsed.success) return parsed.data;
-    addIssues('HUB_CONFIG', parsed.error.issues, faults);
+    addIssues((...path) => ['HUB_CONFIG', ...path].join('.'), parsed.error.issues, faults);
   } catch (error) {
     const line = error instanceof YAMLParseError ? error.linePos?.[0].line : undefined;
     const code = error instanceof YAMLParseError ? ` (${error.code.toLowerCase().replaceAll('_', ' ')})` : '';
@@ -64,11 +68,11 @@ export function readHubFile(path: string, faults: Faults): HubFile | undefined {
 
 /** Turns a schema's findings into faults that name the setting. */
 export function addIssues(
-  prefix: string,
+  settingOf: (...path: string[]) => string,
   issues: readonly { readonly path: readonly PropertyKey[]; readonly message: string }[],
   faults: Faults,
 ): void {
-  for (const { path, message } of issues) faults.add([prefix, ...path.map(String)].join('.'), message);
+  for (const { path, message } of issues) faults.add(settingOf(...path.map(String)), message);
 }
 
 /** The schema of a secret in the configuration file, resolved by whoever knows the files and the environment. */

@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
-import { type FSWatcher, watch } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { type FSWatcher, readFileSync, statSync, watch } from 'node:fs';
 import { type Configuration, type PlatformSchema, readConfiguration } from './configuration.js';
 import { ConfigurationError } from './faults.js';
 import { type Environment, foldersOf } from './secret-reader.js';
@@ -21,8 +20,9 @@ export class LiveConfiguration<A extends { readonly identity: string }> {
   /** The report on the newest version of the files, when it was refused. */
   refused: ConfigurationError | undefined;
   private readonly listeners: ((change: ConfigurationChange) => void)[] = [];
-  private readonly watchers = new Map<string, FSWatcher>();
-  private seen: string | undefined;
+  private readonly watchers = new Map<string, { readonly watcher: FSWatcher; readonly inode: number | undefined }>();
+  /** What the files held when they were read last. */
+  private seen: string;
   private settling: NodeJS.Timeout | undefined;
   private looking: NodeJS.Timeout | undefined;
   private watched: ReadonlySet<string>;
@@ -33,6 +33,7 @@ export class LiveConfiguration<A extends { readonly identity: string }> {
     private readonly platforms: readonly PlatformSchema<A>[],
   ) {
     this.watched = current.files;
+    this.seen = fingerprint(this.watched);
   }
 
   /** @throws ConfigurationError when the hub must not start with what it was given. */
@@ -48,56 +49,67 @@ export class LiveConfiguration<A extends { readonly identity: string }> {
   }
 
   /** Starts to follow the files; call {@link stop} to end it. */
-  async follow(): Promise<void> {
-    if (this.watched.size === 0) return;
-    this.watchFolders();
-    this.looking = setInterval(() => void this.look(), LOOK_AGAIN_MS);
-    this.seen = await fingerprint(this.watched);
+  follow(): Promise<void> {
+    if (this.watched.size > 0) {
+      this.looking = setInterval(() => this.look(), LOOK_AGAIN_MS);
+      // Once right now, for what has changed since the start.
+      this.look();
+    }
+    return Promise.resolve();
   }
 
   stop(): void {
     clearTimeout(this.settling);
     clearInterval(this.looking);
-    for (const watcher of this.watchers.values()) watcher.close();
+    for (const { watcher } of this.watchers.values()) watcher.close();
     this.watchers.clear();
   }
 
   private watchFolders(): void {
     for (const folder of foldersOf(this.watched)) {
-      if (this.watchers.has(folder)) continue;
+      const inode = inodeOf(folder);
+      const known = this.watchers.get(folder);
+      if (known && known.inode === inode) continue;
+      // A watch stays with the folder that it was set on, wherever that was moved.
+      known?.watcher.close();
+      this.watchers.delete(folder);
       try {
         const watcher = watch(folder, () => {
           clearTimeout(this.settling);
-          this.settling = setTimeout(() => void this.look(), SETTLE_MS);
+          this.settling = setTimeout(() => this.look(), SETTLE_MS);
         });
         watcher.on('error', () => {
           watcher.close();
           this.watchers.delete(folder);
         });
-        this.watchers.set(folder, watcher);
+        this.watchers.set(folder, { watcher, inode });
       } catch {
         // The folder is away for the moment; the next look tries again.
       }
     }
   }
 
-  private async look(): Promise<void> {
+  private look(): void {
     this.watchFolders();
-    const now = await fingerprint(this.watched);
-    if (now === this.seen) return;
-    this.seen = now;
+    if (fingerprint(this.watched) === this.seen) return;
     try {
       this.current = readConfiguration(this.environment, this.platforms);
       this.refused = undefined;
-      this.watched = this.current.files;
-      this.watchFolders();
-      this.seen = await fingerprint(this.watched);
+      this.see(this.current.files);
       this.tell({ accepted: true });
     } catch (error) {
       if (!(error instanceof ConfigurationError)) throw error;
       this.refused = error;
+      // What would make it good may be in a file that the version in force does not know.
+      this.see(new Set([...this.current.files, ...error.files]));
       this.tell({ refused: error });
     }
+  }
+
+  private see(files: ReadonlySet<string>): void {
+    this.watched = files;
+    this.watchFolders();
+    this.seen = fingerprint(files);
   }
 
   private tell(change: ConfigurationChange): void {
@@ -105,11 +117,23 @@ export class LiveConfiguration<A extends { readonly identity: string }> {
   }
 }
 
-async function fingerprint(files: Iterable<string>): Promise<string> {
+function inodeOf(folder: string): number | undefined {
+  try {
+    return statSync(folder).ino;
+  } catch {
+    return undefined;
+  }
+}
+
+function fingerprint(files: Iterable<string>): string {
   const hash = createHash('sha256');
   for (const file of files) {
     hash.update(`${file}\0`);
-    hash.update(await readFile(file).catch(() => 'unreadable'));
+    try {
+      hash.update(readFileSync(file));
+    } catch {
+      hash.update('unreadable');
+    }
   }
   return hash.digest('hex');
 }

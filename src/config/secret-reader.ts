@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { readFileSync, statSync } from 'node:fs';
 import { dirname, isAbsolute, resolve } from 'node:path';
 import { Secret } from './secret.js';
@@ -58,7 +59,10 @@ export function foldersOf(files: Iterable<string>): Set<string> {
 function readText(file: string): string {
   try {
     if (statSync(file).size > MAX_SECRET_BYTES) throw new UnreadableSecret('the file is larger than 64 KiB');
-    return readFileSync(file, 'utf8');
+    const bytes = readFileSync(file);
+    // Raw bytes taken for text would quietly become another secret.
+    if (!isUtf8(bytes)) throw new UnreadableSecret('the file is not UTF-8 text');
+    return bytes.toString('utf8');
   } catch (error) {
     if (error instanceof UnreadableSecret) throw error;
     throw new UnreadableSecret(`the file cannot be read (${(error as NodeJS.ErrnoException).code ?? 'unknown error'})`);

@@ -56,10 +56,36 @@ export function send(
     response.status(304).end();
     return;
   }
-  const other = preferred === 'text' ? 'json' : 'text';
-  const format = request.accepts([preferred, other]) || preferred;
-  if (format === 'text') response.type('text/plain').send(credential.value);
+  if (formatFor(request.headers.accept, preferred) === 'text') response.type('text/plain').send(credential.value);
   else response.json(view);
+}
+
+const MEDIA_TYPES = { text: 'text/plain', json: 'application/json' } as const;
+
+/**
+ * The format that a client wants more, or the preferred one where it wants both alike: some libraries name both in
+ * every request, and their users still expect of the original's paths what the original gave.
+ */
+function formatFor(accept: string | undefined, preferred: 'text' | 'json'): 'text' | 'json' {
+  const other = preferred === 'text' ? 'json' : 'text';
+  return wishFor(accept, MEDIA_TYPES[other]) > wishFor(accept, MEDIA_TYPES[preferred]) ? other : preferred;
+}
+
+/** How much a media type is wanted (RFC 9110 §12.5.1); being named counts, where the weights are the same. */
+function wishFor(accept: string | undefined, type: string): number {
+  const weights = new Map(accept?.toLowerCase().split(',').map(weightOf));
+  const [family = ''] = type.split('/');
+  const names = [type, `${family}/*`, '*/*'];
+  const found = names.findIndex((name) => weights.has(name));
+  const weight = weights.get(names[found] ?? '') ?? 0;
+  // A weight has three decimals at most.
+  return weight === 0 ? 0 : weight - found / 10_000;
+}
+
+function weightOf(range: string): [name: string, weight: number] {
+  const [name = '', ...parameters] = range.split(';').map((part) => part.trim());
+  const weight = parameters.find((parameter) => parameter.startsWith('q='))?.slice(2) ?? '1';
+  return [name, Number(weight) || 0];
 }
 
 function knows(ifNoneMatch: string | undefined, etag: string): boolean {

@@ -2,7 +2,7 @@ import { Body, Controller, Get, HttpCode, Logger, Param, Post, Query, Req, Res, 
 import type { Response } from 'express';
 import type { z } from 'zod';
 import { ClientGuard, type ClientRequest } from '../auth/client.guard.js';
-import { assertMay, sees, UnknownApp } from '../auth/rights.js';
+import { assertMay, Forbidden, sees, UnknownApp } from '../auth/rights.js';
 import { DEFAULT_APP } from '../config/configuration.js';
 import type { Action } from '../config/hub-file.js';
 import { type CredentialView, send, viewOf } from './answer.js';
@@ -54,7 +54,8 @@ export class CredentialsController {
 
   @Get('apps')
   apps(@Req() { client }: ClientRequest, @Query({ schema: noQuery }) _query: object): object {
-    const apps = client.may.has('read') ? [...this.credentials.all].filter(([name]) => sees(client, name)) : [];
+    if (!client.may.has('read')) throw new Forbidden();
+    const apps = [...this.credentials.all].filter(([name]) => sees(client, name));
     return {
       apps: apps.map(([name, app]) => ({
         name,

@@ -39,7 +39,7 @@ import { Store } from './store.js';
             store,
             wechat,
             random: Math.random,
-            sleep: (ms, signal) => delay(ms, undefined, { signal }).catch(() => undefined),
+            sleep: (ms, signal) => delay(ms, undefined, signal && { signal }).catch(() => undefined),
             tell: (event) => {
               const { level, text } = tellInWords(event, clock.now());
               logger[level](text);

@@ -1,5 +1,5 @@
 import { DatabaseSync, type DatabaseSyncInstance } from '@photostructure/sqlite';
-import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Secret } from '../config/secret.js';
 import { Cipher, newKey, parseKeys, UnknownKey } from './cipher.js';
@@ -13,7 +13,10 @@ const KEY_FILE = 'store.key';
 /** Tells our database from any other SQLite file: "wth" and a version of the layout. */
 const APPLICATION_ID = 0x77746801;
 
+/** Primary result codes of SQLite; the bytes above tell more of the circumstances. */
 const SQLITE_BUSY = 5;
+/** PERM, READONLY, FULL, CANTOPEN: nothing is wrong with what is there, but the hub cannot work with it. */
+const NOT_WRITABLE = new Set([3, 8, 13, 14]);
 
 interface Write {
   readonly name: string;
@@ -41,40 +44,44 @@ export class EmbeddedStore implements Store {
    * @throws StoreRefused when another hub holds the folder, or it cannot be written, or what is in it cannot be read.
    */
   static open(folder: string, keys?: Secret): EmbeddedStore {
+    const given = keys ? givenKeys(keys) : [];
     try {
+      // A folder that was there before may be shared with care by the operator: its mode is not ours to change.
       mkdirSync(folder, { recursive: true, mode: 0o700 });
-      chmodSync(folder, 0o700);
     } catch (error) {
-      throw new StoreRefused(
-        `DATA_DIR cannot be used: ${reasonOf(error)}. Give the hub a folder that it may write to.`,
-      );
+      throw unusable(error);
     }
     const database = openDatabase(join(folder, DATABASE), folder);
-    const own = ownKey(folder, keys === undefined && isEmpty(database));
-    const all = [...(keys ? givenKeys(keys) : []), ...own];
-    if (all.length === 0) throw refusal(folder, `its key file ${KEY_FILE} is gone`, true);
-    return new EmbeddedStore(database, new Cipher(all), folder);
+    try {
+      const all = [...given, ...ownKey(folder, given.length === 0 && isEmpty(database))];
+      if (all.length === 0) throw refusal(folder, `its key file ${KEY_FILE} is gone`, true);
+      return new EmbeddedStore(database, new Cipher(all), folder);
+    } catch (error) {
+      release(database);
+      throw error;
+    }
   }
 
-  load(): Promise<Map<string, Entry>> {
+  async load(): Promise<Map<string, Entry>> {
     const entries = new Map<string, Entry>();
     const rows = this.database.prepare('SELECT name, sealed FROM entry').all() as {
       name: string;
       sealed: Uint8Array;
     }[];
-    const stale: Promise<void>[] = [];
+    const stale: string[] = [];
     for (const { name, sealed } of rows) {
       const bytes = Buffer.from(sealed);
       try {
-        const entry = JSON.parse(this.cipher.open(name, bytes)) as Entry;
-        entries.set(name, entry);
-        if (!this.cipher.isCurrent(bytes)) stale.push(this.save(name, entry));
+        entries.set(name, JSON.parse(this.cipher.open(name, bytes)) as Entry);
+        if (!this.cipher.isCurrent(bytes)) stale.push(name);
       } catch (error) {
         const what = error instanceof UnknownKey ? 'is sealed with another key' : 'was changed or damaged';
-        return Promise.reject(refusal(this.folder, `the entry ${name} ${what}`, error instanceof UnknownKey));
+        throw refusal(this.folder, `the entry ${name} ${what}`, error instanceof UnknownKey);
       }
     }
-    return Promise.all(stale).then(() => entries);
+    // Only when every entry is known to open: a refusal changes nothing.
+    await Promise.all(stale.map((name) => this.save(name, entries.get(name) ?? {})));
+    return entries;
   }
 
   save(name: string, entry: Entry): Promise<void> {
@@ -88,10 +95,7 @@ export class EmbeddedStore implements Store {
   close(): Promise<void> {
     if (this.flushing) clearImmediate(this.flushing);
     this.flush();
-    // Statements outlive close() until they are collected, and would hold the lock: give it back by hand.
-    this.database.exec('PRAGMA locking_mode = NORMAL');
-    this.database.prepare('SELECT count(*) FROM entry').get();
-    this.database.close();
+    release(this.database);
     return Promise.resolve();
   }
 
@@ -119,10 +123,18 @@ export class EmbeddedStore implements Store {
       this.database.exec('COMMIT');
     } catch (error) {
       failure = new Error(`the data folder cannot be written: ${reasonOf(error)}`);
-      // SQLite may have rolled back by itself already.
-      if (this.database.isTransaction) this.database.exec('ROLLBACK');
+      this.rollBack();
     }
     for (const { done } of writes) done(failure);
+  }
+
+  private rollBack(): void {
+    try {
+      // SQLite may have rolled back by itself already.
+      if (this.database.isTransaction) this.database.exec('ROLLBACK');
+    } catch {
+      // The store is closed, or the disk fails: then the next write fails, too, and tries this again.
+    }
   }
 }
 
@@ -132,12 +144,14 @@ function openDatabase(path: string, folder: string): DatabaseSyncInstance {
     // SQLite would take an empty file for a new database; ours is never empty.
     if (existsSync(path) && statSync(path).size === 0) throw new Error('its database is an empty file');
     database = new DatabaseSync(path, { timeout: 0 });
+    const { application_id: owner } = database.prepare('PRAGMA application_id').get() as { application_id: number };
+    const isOurs = owner === APPLICATION_ID;
+    // Looked at before anything else is done: a setting of the journal would be written into the file of others.
+    if (!isOurs && (owner !== 0 || !isUnused(database))) throw new Error('it is not a database of this hub');
     // A rollback journal, not a write-ahead log: damage then shows in the database itself and cannot pass for the past.
     database.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = TRUNCATE; PRAGMA synchronous = FULL');
     database.exec('BEGIN EXCLUSIVE');
-    const { application_id: owner } = database.prepare('PRAGMA application_id').get() as { application_id: number };
-    if (owner !== APPLICATION_ID) {
-      if (owner !== 0 || !isUnused(database)) throw new Error('it is not a database of this hub');
+    if (!isOurs) {
       database.exec(
         `CREATE TABLE entry (name TEXT PRIMARY KEY, sealed BLOB NOT NULL) STRICT, WITHOUT ROWID;
          PRAGMA application_id = ${APPLICATION_ID}`,
@@ -150,13 +164,28 @@ function openDatabase(path: string, folder: string): DatabaseSyncInstance {
     return database;
   } catch (error) {
     database?.close();
-    if ((error as { errcode?: number }).errcode === SQLITE_BUSY) {
+    const code = ((error as { errcode?: number }).errcode ?? 0) & 0xff;
+    if (NOT_WRITABLE.has(code)) throw unusable(error);
+    if (code === SQLITE_BUSY) {
       throw new StoreRefused(
         `another hub is using DATA_DIR (${folder}). Two hubs would end each other's tokens: stop the other one, or give this one a folder and apps of its own.`,
       );
     }
     throw refusal(folder, reasonOf(error), false);
   }
+}
+
+/** Ends the use of a database. Statements outlive close() until they are collected, and would hold the lock. */
+function release(database: DatabaseSyncInstance): void {
+  database.exec('PRAGMA locking_mode = NORMAL');
+  database.prepare('SELECT count(*) FROM entry').get();
+  database.close();
+}
+
+function unusable(error: unknown): StoreRefused {
+  return new StoreRefused(
+    `DATA_DIR cannot be used: ${reasonOf(error)}. Give the hub a folder that it may write to, with room in it.`,
+  );
 }
 
 function refusal(folder: string, reason: string, keyIsMissing: boolean): StoreRefused {
@@ -185,17 +214,26 @@ function givenKeys(keys: Secret): Buffer[] {
 /** The key that the store made for itself, if it ever did; it still opens what it sealed after STORE_KEY is set. */
 function ownKey(folder: string, mayMakeOne: boolean): Buffer[] {
   const path = join(folder, KEY_FILE);
+  if (mayMakeOne && !existsSync(path)) makeKey(path);
   try {
-    if (!existsSync(path)) {
-      if (!mayMakeOne) return [];
-      writeFileSync(path, `${newKey()}\n`, { mode: 0o600, flush: true });
-    }
+    if (!existsSync(path)) return [];
     const keys = parseKeys(readFileSync(path, 'utf8'));
     if (keys) return keys;
   } catch (error) {
     throw refusal(folder, `its key file ${KEY_FILE} cannot be used (${reasonOf(error)})`, true);
   }
   throw refusal(folder, `its key file ${KEY_FILE} holds no key`, true);
+}
+
+/** Puts the whole file in its place at once: a crash, or a full disk, must not leave half a key. */
+function makeKey(path: string): void {
+  try {
+    writeFileSync(`${path}.new`, `${newKey()}\n`, { mode: 0o600, flush: true });
+    renameSync(`${path}.new`, path);
+  } catch (error) {
+    rmSync(`${path}.new`, { force: true });
+    throw unusable(error);
+  }
 }
 
 function reasonOf(error: unknown): string {

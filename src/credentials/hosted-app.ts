@@ -140,7 +140,7 @@ export class HostedApp {
   }
 
   private follow(app: App, stored: (name: string) => Entry | undefined): Served<Source> {
-    const keep = (kind: string, mint: Mint, nature: Nature = {}): Source => {
+    const keep = (kind: string, mint: Mint, nature: Nature): Source => {
       const known = this.sources.get(kind);
       if (known) {
         known.adopt(mint);

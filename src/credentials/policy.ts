@@ -8,6 +8,10 @@ export interface Credential {
   readonly version: number;
   /** Set when WeChat itself was seen to refuse the value: it is not handed out any more. */
   readonly refused?: true;
+  /** Set when WeChat, asked for a new value, gave this one again: then there is no better, up to its very end. */
+  readonly repeated?: true;
+  /** Set when a call whose answer was lost may have begun the value: when else it may have begun, earliest first. */
+  readonly births?: readonly number[];
 }
 
 /** Why the stored credential will not do. */
@@ -24,7 +28,8 @@ const RENEWAL_WINDOW_MS = 300_000;
 const SPREAD = 0.2;
 
 /** From when a credential is not handed out any more. Both bounds scale with its life, which may be short. */
-export function lastUseOf({ issuedAt, expiresAt }: Credential): number {
+export function lastUseOf({ issuedAt, expiresAt, repeated }: Credential): number {
+  if (repeated) return expiresAt;
   return expiresAt - Math.min(LAST_MOMENTS_MS, (expiresAt - issuedAt) / 10);
 }
 

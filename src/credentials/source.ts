@@ -1,4 +1,4 @@
-import type { Kept, Mint, Nature, Ration } from '../wechat/platforms/platform.js';
+import type { Kept, Mint, Minted, Nature, Need, Ration } from '../wechat/platforms/platform.js';
 import { WechatError, WechatNonsense } from '../wechat/wechat.error.js';
 import { AllowanceSpent, spend } from './allowance.js';
 import { type Credential, dueOf, type Flaw, freshUntil, otherThan, type Policy, usable } from './policy.js';
@@ -11,8 +11,8 @@ export interface Outside {
   now(): number;
   /** From 0 to 1. */
   random(): number;
-  /** Ends after so many milliseconds, or at once when the signal says so. */
-  sleep(ms: number, signal: AbortSignal): Promise<void>;
+  /** Ends after so many milliseconds, or as soon as the signal says so. */
+  sleep(ms: number, signal?: AbortSignal): Promise<void>;
   /** Keeps an entry over restarts; rejects when it could not be written. */
   save(name: string, entry: Entry): Promise<void>;
   /** Told of everything that happens to a credential; never of a value. */
@@ -83,6 +83,12 @@ export interface SourceStatus {
 
 /** Clocks are put right by a little all the time; a stored instant that is further ahead is not to be trusted. */
 const CLOCK_SLACK_MS = 5000;
+/** No token lives longer than two hours, so what a lost call brought about is over by then. */
+const INTENT_MATTERS_MS = 7_200_000;
+/** A call whose answer was lost may still reach WeChat this much later, after the next one even. */
+const LATE_ARRIVAL_MS = 15_000;
+/** How long to wait for WeChat to see that a life is over, before asking again. */
+const LIFE_ENDS_LATER_MS = [250, 500, 1000];
 /** A store that refused a write is tried again this much later. */
 const SAVE_AGAIN_MS = 5000;
 
@@ -96,6 +102,8 @@ export class Source implements Kept {
   private failure: Failure | undefined;
   /** When the credential wants to be renewed. */
   private due = Infinity;
+  /** When the last call began whose outcome nobody knows. */
+  private lostAt = -Infinity;
   private saveAgainAt: number | undefined;
   private closed = false;
 
@@ -107,21 +115,22 @@ export class Source implements Kept {
     entry: Entry = {},
   ) {
     this.entry = entry;
+    if (entry.intents) this.lostAt = outside.now();
     if (entry.credential) {
       // The clock went back since the value was stored: how long it has lived, nobody knows. Its version still counts.
       if (entry.credential.issuedAt > outside.now() + CLOCK_SLACK_MS) {
         this.entry = { ...entry, credential: { ...entry.credential, value: '', expiresAt: 0 } };
       }
-      this.due = entry.intent === undefined ? dueOf(entry.credential, outside.random()) : outside.now();
+      this.due = entry.intents ? outside.now() : dueOf(entry.credential, outside.random());
       this.plan();
     }
   }
 
   /** The credential as it stands, usable or not; its life is cut where a call may have ended it early. */
   get current(): Credential | undefined {
-    const { credential, intent } = this.entry;
-    if (!credential || intent === undefined || this.nature.supersedesAfterMs === undefined) return credential;
-    const end = intent + this.nature.supersedesAfterMs;
+    const { credential, intents: [first] = [] } = this.entry;
+    if (!credential || first === undefined || this.nature.supersedesAfterMs === undefined) return credential;
+    const end = first + this.nature.supersedesAfterMs;
     return end < credential.expiresAt ? { ...credential, expiresAt: end } : credential;
   }
 
@@ -247,58 +256,103 @@ export class Source implements Kept {
   }
 
   private async ask(flaw: Flaw, onWordAlone: boolean): Promise<Credential> {
-    const askedAt = this.outside.now();
     const before = this.entry;
-    const refused = flaw === 'refused' ? before.credential?.value : undefined;
-    if (this.nature.supersedesAfterMs !== undefined) await this.keep({ ...before, intent: before.intent ?? askedAt });
     try {
-      const minted = await this.mint({
-        ...(refused !== undefined && { refused }),
+      const need: Need = {
+        ...(flaw === 'refused' && before.credential && { refused: before.credential.value }),
         spend: (ration) => this.spend(ration),
-      });
-      const credential = this.accept(minted, askedAt);
-      const { intent: _, ...known } = this.entry;
-      await this.keep({ ...known, credential });
-      if (usable(credential, this.outside.now()) !== undefined) {
-        throw new WechatNonsense('it is the value that has ended, once more');
-      }
+      };
+      const credential = await this.askUntilUsable(need);
       this.succeed(flaw, credential, credential.version !== before.credential?.version);
-      return credential;
+      return this.current ?? credential;
     } catch (error) {
-      const inDoubt = error instanceof WechatError && error.inDoubt;
-      if (!inDoubt && before.intent === undefined && this.entry.intent !== undefined) {
-        const { intent: _, ...known } = this.entry;
-        await this.keep(known);
-      }
+      if (!isInDoubt(error)) await this.settle(this.entry.credential, before.intents);
       // These say nothing of WeChat: the present value stays as it was, and so does the chain of tries.
       if ((error instanceof AllowanceSpent && onWordAlone) || error instanceof Closed) throw error;
       throw unavailable(this.fail(flaw, error));
     }
   }
 
+  /** Asks once; but WeChat's count of a life began a moment after ours, and so may its end be. */
+  private async askUntilUsable(need: Need): Promise<Credential> {
+    for (const patience of [...LIFE_ENDS_LATER_MS, undefined]) {
+      const askedAt = this.outside.now();
+      await this.intend(askedAt);
+      const minted = await this.mint(need).catch((error: unknown) => {
+        if (isInDoubt(error) && this.entry.intents) this.lostAt = askedAt;
+        throw error;
+      });
+      const known = this.entry.credential;
+      const credential = this.accept(minted, askedAt);
+      const isNew = credential.version !== known?.version;
+      // A lost call that arrives only now would supersede the new value, or bring one where we were told the old.
+      const isOver = askedAt >= this.lostAt + LATE_ARRIVAL_MS || (isNew && !this.isExclusive);
+      await this.settle(credential, isOver ? undefined : [askedAt]);
+      if (usable(credential, this.outside.now()) === undefined) return credential;
+      if (patience === undefined || credential.refused || this.closed) break;
+      await this.outside.sleep(patience);
+    }
+    throw new WechatNonsense('it is the value that has ended, once more');
+  }
+
   private succeed(flaw: Flaw, credential: Credential, isNew: boolean): void {
     const now = this.outside.now();
     this.failure = undefined;
     this.due = dueOf(credential, this.outside.random());
-    // WeChat may give the same value until shortly before its end: ask again after a third of what is left.
-    if (!isNew) this.due = Math.max(this.due, now + (credential.expiresAt - now) / 3);
+    // WeChat may give the same value until shortly before its end: ask again after half of what is left.
+    if (!isNew) this.due = Math.max(this.due, now + (credential.expiresAt - now) / 2);
+    if (this.entry.intents) this.due = Math.min(this.due, this.lostAt + LATE_ARRIVAL_MS);
     const event = isNew ? 'minted' : 'unchanged';
     const seconds = Math.round((credential.expiresAt - now) / 1000);
     this.outside.tell({ event, name: this.name, flaw, version: credential.version, seconds });
   }
 
   /** What is true of an answer: a value that we know already lives no longer for being told again. */
-  private accept({ value, expiresIn }: { value: string; expiresIn: number }, askedAt: number): Credential {
-    const expiresAt = askedAt + expiresIn * 1000;
-    const known = this.entry.credential;
-    if (known?.value === value) {
-      const hasEnded = usable(known, askedAt) === 'expired';
-      const canLiveLonger = hasEnded && this.nature.tellsWhatIsLeft;
-      return canLiveLonger || expiresAt < known.expiresAt ? { ...known, expiresAt } : known;
-    }
+  private accept({ value, expiresIn }: Minted, askedAt: number): Credential {
+    const { credential: known, intents = [] } = this.entry;
+    const life = expiresIn * 1000;
+    if (known?.value === value) return this.acceptAgain(known, life, askedAt);
+    // A value that is new to us may be as old as a call whose answer was lost.
+    const lost = this.nature.repeats === 'full-life' ? intents.filter((at) => at < askedAt && askedAt < at + life) : [];
+    const [issuedAt = askedAt, ...births] = [...lost, askedAt];
     // Versions follow the clock, so that they do not fall even when the store is lost.
     const version = Math.max((known?.version ?? 0) + 1, Math.floor(askedAt / 1000));
-    return { value, issuedAt: askedAt, expiresAt, version };
+    return { value, issuedAt, expiresAt: issuedAt + life, version, ...(births.length > 0 && { births }) };
+  }
+
+  private acceptAgain(known: Credential, toldLife: number, askedAt: number): Credential {
+    const { births = [], ...rest } = known;
+    const life = known.expiresAt - known.issuedAt;
+    // It outlived what the lost call would have begun, so it began with a later one.
+    const isOutlived = (birth: number): boolean => askedAt >= birth + life + LATE_ARRIVAL_MS;
+    const [birth, ...later] = births.filter((other) => !isOutlived(other));
+    if (isOutlived(known.issuedAt) && birth !== undefined) {
+      return { ...rest, issuedAt: birth, expiresAt: birth + life, births: later };
+    }
+    const mayLiveOn = this.nature.repeats === 'life-left' && usable(known, askedAt) === 'expired';
+    const expiresAt = mayLiveOn ? askedAt + toldLife : Math.min(askedAt + toldLife, known.expiresAt);
+    return { ...known, expiresAt, ...(askedAt >= dueOf(known, 0) && { repeated: true }) };
+  }
+
+  /** Whether asking for a new value ends the old one. */
+  private get isExclusive(): boolean {
+    return this.nature.supersedesAfterMs !== undefined;
+  }
+
+  /** Writes down that a call begins, where its outcome matters even if nobody hears of it. */
+  private async intend(now: number): Promise<void> {
+    const isHarmless = this.nature.repeats === 'life-left' || !(this.isExclusive || this.nature.repeats);
+    if (isHarmless) return;
+    const open = this.entry.intents?.filter((at) => at > now - INTENT_MATTERS_MS) ?? [];
+    // The first call that may have ended the credential is the one that counts; of births, each one may.
+    if (open.length === 0 || !this.isExclusive) await this.keep({ ...this.entry, intents: [...open, now] });
+  }
+
+  /** Writes down what is known now that a call has its outcome: the credential, and the doubts that remain. */
+  private async settle(credential: Credential | undefined, intents: Entry['intents']): Promise<void> {
+    if (credential === this.entry.credential && intents === this.entry.intents) return;
+    const { spent } = this.entry;
+    await this.keep({ ...(credential && { credential }), ...(intents && { intents }), ...(spent && { spent }) });
   }
 
   private fail(flaw: Flaw, error: unknown): Failure {
@@ -315,8 +369,11 @@ export class Source implements Kept {
     return this.failure;
   }
 
+  /** What is rationed ends the old value, if anything does. */
   private async spend(ration: Ration): Promise<void> {
-    await this.keep({ ...this.entry, spent: spend(this.entry.spent ?? [], ration, this.outside.now()) });
+    const now = this.outside.now();
+    const spent = spend(this.entry.spent ?? [], ration, now);
+    await this.keep({ ...this.entry, spent, ...(this.isExclusive && { intents: this.entry.intents ?? [now] }) });
   }
 
   /** A store that cannot write takes nothing away: the entry holds in memory, the fault is told, and tried again. */
@@ -342,6 +399,10 @@ export class Source implements Kept {
 
 function unavailable({ error, retryAt }: Failure): Unavailable {
   return new Unavailable(error, retryAt);
+}
+
+function isInDoubt(error: unknown): boolean {
+  return error instanceof WechatError && error.inDoubt;
 }
 
 function blamesCredential(error: unknown): error is WechatError {

@@ -4,10 +4,11 @@ import type { Credential } from './policy.js';
 export interface Entry {
   readonly credential?: Credential;
   /**
-   * When a call began that may have ended the credential early and whose outcome nobody knows: written before the call,
-   * taken back with its answer. What is found here at a start is a call that a crash has cut off.
+   * When calls began whose outcome nobody knows, earliest first: each may have ended the credential early, or begun the
+   * life of the next. Written before the call, taken back with its answer; what is found here at a start is a call that
+   * a crash cut off.
    */
-  readonly intent?: number;
+  readonly intents?: readonly number[];
   /** When a ration was spent, oldest first. */
   readonly spent?: readonly number[];
 }
@@ -53,14 +54,18 @@ export class MemoryStore implements Store {
 }
 
 /** The entry with its instants moved, from one clock's time to another's. */
-export function shifted(entry: Entry, ms: number): Entry {
-  if (ms === 0) return entry;
-  const { credential, intent, spent } = entry;
+export function shifted({ credential, intents, spent }: Entry, ms: number): Entry {
+  const shift = (instants: readonly number[]): number[] => instants.map((instant) => instant + ms);
   return {
     ...(credential && {
-      credential: { ...credential, issuedAt: credential.issuedAt + ms, expiresAt: credential.expiresAt + ms },
+      credential: {
+        ...credential,
+        issuedAt: credential.issuedAt + ms,
+        expiresAt: credential.expiresAt + ms,
+        ...(credential.births && { births: shift(credential.births) }),
+      },
     }),
-    ...(intent !== undefined && { intent: intent + ms }),
-    ...(spent && { spent: spent.map((at) => at + ms) }),
+    ...(intents && { intents: shift(intents) }),
+    ...(spent && { spent: shift(spent) }),
   };
 }

@@ -1,6 +1,7 @@
 import type { NestApplicationOptions } from '@nestjs/common';
 import { ExpressAdapter } from '@nestjs/platform-express';
 import express, { type Express, type NextFunction, type Request, type Response } from 'express';
+import { randomUUID } from 'node:crypto';
 import { createServer, type Server } from 'node:http';
 import type { ILayer } from 'express-serve-static-core';
 import type { Duplex } from 'node:stream';
@@ -31,7 +32,7 @@ export class HubAdapter extends ExpressAdapter {
     app.enable('strict routing');
     app.set('query parser', readQuery);
     super(app);
-    app.use(giveRequestId, refuseLongTargets, this.refuseHead);
+    app.use(giveRequestId, refuseLongTargets, this.refuseOtherMethods);
   }
 
   override initHttpServer(_options: NestApplicationOptions): void {
@@ -76,10 +77,14 @@ export class HubAdapter extends ExpressAdapter {
     this.server.closeAllConnections();
   }
 
-  /** Express would run the handler of GET for HEAD; only the watchers of machines may ask so. */
-  private readonly refuseHead = (request: Request, response: Response, next: NextFunction): void => {
-    if (request.method === 'HEAD' && !request.path.startsWith('/health/')) this.refuse(request, response);
-    else next();
+  /**
+   * Before anybody reads a body. Express would run the handler of GET for HEAD; only the watchers of machines may ask
+   * so.
+   */
+  private readonly refuseOtherMethods = (request: Request, response: Response, next: NextFunction): void => {
+    const method = request.method === 'HEAD' && request.path.startsWith('/health/') ? 'GET' : request.method;
+    if (methodsOf(this.getInstance<Express>(), request.path).includes(method)) next();
+    else this.refuse(request, response);
   };
 
   /** Nothing is here, or not for this method: a path that is there for others is told apart. */
@@ -131,13 +136,16 @@ function refuseUnreadable(error: NodeJS.ErrnoException, socket: Duplex): void {
       : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
         ? PROBLEMS.requestTimeout
         : PROBLEMS.malformed;
-  const body = bodyOf(kind);
+  const instance = randomUUID();
+  const detail = 'This is not HTTP as RFC 9112 has it.';
+  const body = bodyOf(kind, kind === PROBLEMS.malformed ? { detail, instance } : {});
   socket.end(
     [
       `HTTP/1.1 ${kind.status} ${kind.title}`,
       `Content-Type: ${PROBLEM_JSON}`,
       `Content-Length: ${Buffer.byteLength(body)}`,
       'Cache-Control: no-store',
+      `X-Request-Id: ${instance}`,
       'Connection: close',
       '',
       body,

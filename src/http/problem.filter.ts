@@ -26,6 +26,12 @@ const BY_STATUS: Readonly<Record<number, Problem>> = {
   415: PROBLEMS.unsupported,
 };
 
+/** What there is to say of those whose bodies are not constant. */
+const DETAILS: Readonly<Record<number, string>> = {
+  400: 'The body is not valid JSON.',
+  415: 'The body must be neither compressed nor in another charset.',
+};
+
 /** Turns the errors of the domain into HTTP, in one place; what it does not know is a 500 that shows nothing. */
 @Catch()
 export class ProblemFilter implements ExceptionFilter {
@@ -66,14 +72,11 @@ export class ProblemFilter implements ExceptionFilter {
     if (error instanceof Unavailable) return this.wechatFailed(error, PROBLEMS.unreachable);
     if (error instanceof Undecided) return this.wechatFailed(error, PROBLEMS.undecided);
     if (error instanceof HttpException) {
-      const kind = BY_STATUS[error.getStatus()];
-      if (kind)
-        return {
-          kind,
-          ...(kind.status === 400 && {
-            particulars: { detail: 'The body must be JSON, and the path properly percent-encoded.' },
-          }),
-        };
+      const status = error.getStatus();
+      const kind = BY_STATUS[status];
+      // Express says so of a path that is not properly percent-encoded.
+      const detail = error.cause instanceof URIError ? 'The path is not properly percent-encoded.' : DETAILS[status];
+      if (kind) return { kind, ...(detail !== undefined && { particulars: { detail } }) };
     }
     this.logger.error(`A request failed in a way that nobody foresaw: ${describe(error)}`);
     return { kind: PROBLEMS.internal, particulars: {} };

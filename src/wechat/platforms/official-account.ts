@@ -49,22 +49,19 @@ class WeixinApp implements App {
     const accessToken =
       this.endpoint === 'classic'
         ? keep('access-token', this.classicToken(wechat), { supersedesAfterMs: OVERLAP_MS })
-        : keep('access-token', this.stableToken(wechat), { tellsWhatIsLeft: true });
-    const ticket = (type: string): Mint => {
-      return () =>
+        : keep('access-token', this.stableToken(wechat), { supersedesAfterMs: OVERLAP_MS, repeats: 'life-left' });
+    const ticket = (name: string, type: string): K => {
+      const mint: Mint = () =>
         accessToken.use(async (token) => {
           const query = { access_token: new Secret(token), type };
           const call = { path: '/cgi-bin/ticket/getticket', query, carriesCredential: true };
           return minted(await wechat.call('wechat', call), 'ticket');
         });
+      return keep(`ticket/${name}`, mint, { repeats: 'full-life' });
     };
     return {
       accessToken,
-      tickets: {
-        jsapi: keep('ticket/jsapi', ticket('jsapi')),
-        wx_card: keep('ticket/wx_card', ticket('wx_card')),
-        sdk: keep('ticket/sdk', ticket('2')),
-      },
+      tickets: { jsapi: ticket('jsapi', 'jsapi'), wx_card: ticket('wx_card', 'wx_card'), sdk: ticket('sdk', '2') },
       isAlive: (token) => {
         const query = { access_token: new Secret(token) };
         return accepted(wechat.call('wechat', { path: '/cgi-bin/get_api_domain_ip', query, carriesCredential: true }));

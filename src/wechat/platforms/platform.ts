@@ -19,7 +19,7 @@ export interface Need {
   /** The value that was refused, when that is why: getting it back would not help. */
   readonly refused?: string;
   /**
-   * Takes one from a ration that is remembered over restarts.
+   * Takes one from a ration that is remembered over restarts, for a call that ends the value.
    * @throws when the ration does not allow it now.
    */
   readonly spend: (ration: Ration) => Promise<void>;
@@ -28,15 +28,18 @@ export interface Need {
 /** Asks WeChat for a value. */
 export type Mint = (need: Need) => Promise<Minted>;
 
-/** How the platform treats the value before, when a new one is asked for. */
+/** What asking for a new value does at the platform. */
 export interface Nature {
   /**
    * Set where asking for a new value ends the old one, whatever becomes of the answer: for how many milliseconds the
-   * old one still works.
+   * old one still works. Where asking also repeats, only what is rationed ends the old one.
    */
   readonly supersedesAfterMs?: number;
-  /** Set where an unchanged value comes with the life that is truly left of it, and not with a full one again. */
-  readonly tellsWhatIsLeft?: true;
+  /**
+   * Set where asking gives the same value until its end is near: with a full life again each time, whatever is left of
+   * it, or with the life that is truly left.
+   */
+  readonly repeats?: 'full-life' | 'life-left';
 }
 
 /** One credential that the hub keeps good, as recipes see it. */
@@ -48,7 +51,7 @@ export interface Kept {
 }
 
 /** Keeps a credential of this kind, minted so. Kinds are names within one app. */
-export type Keep<K extends Kept> = (kind: string, mint: Mint, nature?: Nature) => K;
+export type Keep<K extends Kept> = (kind: string, mint: Mint, nature: Nature) => K;
 
 /** What an app serves. Whatever its recipe keeps and does not return stays private. */
 export interface Served<K extends Kept> {

@@ -37,20 +37,22 @@ class WecomApp implements App {
   }
 
   credentials<K extends Kept>(keep: Keep<K>, wechat: Wechat): Served<K> {
-    const accessToken = keep('access-token', async () => {
+    const token: Mint = async () => {
       const query = { corpid: this.appid, corpsecret: this.secret };
       return minted(await wechat.call('wecom', { path: '/cgi-bin/gettoken', query }), 'access_token');
-    });
+    };
+    const accessToken = keep('access-token', token, { repeats: 'full-life' });
     const withToken = (token: string, path: string, more = {}): Promise<WechatAnswer> =>
       wechat.call('wecom', { path, query: { access_token: new Secret(token), ...more }, carriesCredential: true });
-    const ticket = (path: string, more = {}): Mint => {
-      return () => accessToken.use(async (token) => minted(await withToken(token, path, more), 'ticket'));
+    const ticket = (type: string, path: string, more = {}): K => {
+      const mint: Mint = () => accessToken.use(async (token) => minted(await withToken(token, path, more), 'ticket'));
+      return keep(`ticket/${type}`, mint, { repeats: 'full-life' });
     };
     return {
       accessToken,
       tickets: {
-        jsapi: keep('ticket/jsapi', ticket('/cgi-bin/get_jsapi_ticket')),
-        agent_config: keep('ticket/agent_config', ticket('/cgi-bin/ticket/get', { type: 'agent_config' })),
+        jsapi: ticket('jsapi', '/cgi-bin/get_jsapi_ticket'),
+        agent_config: ticket('agent_config', '/cgi-bin/ticket/get', { type: 'agent_config' }),
       },
       isAlive: (token) => accepted(withToken(token, '/cgi-bin/get_api_domain_ip')),
     };

@@ -1,0 +1,736 @@
+import { Buffer } from 'node:buffer';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { env as processEnvironment } from 'node:process';
+import { inspect } from 'node:util';
+import { z } from 'zod';
+import { type Configuration, type PlatformSchema, readConfiguration } from './configuration.js';
+import { ConfigurationError } from './faults.js';
+import type { Environment } from './secret-reader.js';
+
+/** An app as the reader of the configuration knows it, and what these tests look at besides. */
+interface App {
+  readonly identity: string;
+  readonly secret: string;
+}
+
+/** Two platforms, of which the reader knows no more than their names and schemas. */
+const PLATFORMS: readonly PlatformSchema<App>[] = [
+  {
+    name: 'official-account',
+    schema: (secret) =>
+      z
+        .strictObject({
+          appid: z.string().regex(/^\w+$/, 'must be an appid'),
+          secret,
+          endpoint: z.enum(['classic', 'stable'], 'must be classic or stable').default('classic'),
+        })
+        .transform((app) => ({ identity: `${app.appid}/${app.endpoint}`, secret: app.secret.reveal() })),
+  },
+  {
+    name: 'wecom',
+    schema: (secret) =>
+      z
+        .strictObject({ corpid: z.string(), agentid: z.int(), secret })
+        .transform((app) => ({ identity: `${app.corpid}/${app.agentid}`, secret: app.secret.reveal() })),
+  },
+];
+
+const APPID = 'wx0123456789abcdef';
+/** Enough for a hub to start: one app, one client. */
+const ENOUGH = { APPID, APPSECRET: 'app-secret', JWT_KEY_web: 'k'.repeat(32) };
+/** Enough, save that a configuration file brings the apps. */
+const CLIENT = { JWT_KEY_web: 'k'.repeat(32) };
+
+let folder: string;
+beforeEach(() => (folder = mkdtempSync(join(tmpdir(), 'configuration-'))));
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+function read(environment: Environment): Configuration<App> {
+  return readConfiguration(environment, PLATFORMS);
+}
+
+/** Writes a file into the folder of the test; its path. */
+function file(name: string, text: string | Buffer): string {
+  const path = join(folder, name);
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(path, text);
+  return path;
+}
+
+/** Reads a configuration file, with the environment that a test adds. */
+function readFile(text: string, environment: Environment = CLIENT): Configuration<App> {
+  return read({ HUB_CONFIG: file('hub.yaml', text), ...environment });
+}
+
+/** The report on a configuration that has to be refused. */
+function refusal(act: () => unknown): ConfigurationError {
+  try {
+    act();
+  } catch (error) {
+    if (error instanceof ConfigurationError) return error;
+    throw error;
+  }
+  throw new Error('it was not refused');
+}
+
+function faultsOf(act: () => unknown): readonly string[] {
+  return refusal(act).faults;
+}
+
+describe('the environment', () => {
+  it('needs no more than an app and a client, and has a default for all the rest', () => {
+    const { settings, apps, clients, warnings, files } = read(ENOUGH);
+    expect(settings).toEqual({
+      port: 8567,
+      wechat: { root: new URL('https://api.weixin.qq.com') },
+      wecom: { root: new URL('https://qyapi.weixin.qq.com') },
+      dataDir: './data',
+      authStrict: false,
+      rotation: { burst: 3, everySeconds: 30 },
+    });
+    expect([...apps.keys()]).toEqual(['default']);
+    expect(apps.get('default')).toEqual({ identity: `${APPID}/classic`, secret: 'app-secret' });
+    expect([...clients.keys()]).toEqual(['web']);
+    expect(warnings).toEqual([]);
+    expect(files.size).toBe(0);
+  });
+
+  it('lets a client of the environment do what the original let it, with every app, and nothing of an administrator', () => {
+    expect(read(ENOUGH).clients.get('web')).toMatchObject({
+      apps: '*',
+      may: new Set(['read', 'rotate', 'report', 'sign']),
+    });
+  });
+
+  it('takes every setting over', () => {
+    const { settings, apps } = read({
+      ...ENOUGH,
+      PORT: '0',
+      WECHAT_API_ROOT: 'http://127.0.0.1:8080/wechat/',
+      WECOM_API_ROOT: 'https://wecom.example',
+      DATA_DIR: '/var/lib/hub',
+      AUTH_STRICT: 'true',
+      ROTATION_BURST: '5',
+      ROTATION_INTERVAL: '60',
+      WECHAT_TOKEN_ENDPOINT: 'stable',
+      STORE_KEY: 'a-key',
+    });
+    expect(settings).toMatchObject({
+      port: 0,
+      wechat: { root: new URL('http://127.0.0.1:8080/wechat/') },
+      wecom: { root: new URL('https://wecom.example') },
+      dataDir: '/var/lib/hub',
+      authStrict: true,
+      rotation: { burst: 5, everySeconds: 60 },
+    });
+    expect(settings.storeKeys?.reveal()).toBe('a-key');
+    expect(apps.get('default')?.identity).toBe(`${APPID}/stable`);
+  });
+
+  it('has its faults told all at once, each by the name of its setting', () => {
+    const faults = faultsOf(() =>
+      read({
+        PORT: 'http',
+        WECHAT_API_ROOT: 'api.weixin.qq.com',
+        WECOM_API_ROOT: 'ftp://qyapi.weixin.qq.com',
+        DATA_DIR: '',
+        REDIS_URL: 'redis://cache',
+        AUTH_STRICT: 'yes',
+        ROTATION_BURST: '0',
+        ROTATION_INTERVAL: '-1',
+        APPID: 'w x',
+        WECHAT_TOKEN_ENDPOINT: 'fast',
+        STORE_KEY: ' ',
+        JWT_KEY_web: '',
+        JWT_KEY_: 'k',
+      }),
+    );
+    const settings = faults.map((fault) => fault.split(':')[0]);
+    expect(settings.sort()).toEqual([
+      'APPID',
+      'APPSECRET',
+      'AUTH_STRICT',
+      'DATA_DIR',
+      'JWT_KEY_',
+      'JWT_KEY_web',
+      'PORT',
+      'REDIS_URL',
+      'ROTATION_BURST',
+      'ROTATION_INTERVAL',
+      'STORE_KEY',
+      'WECHAT_API_ROOT',
+      'WECHAT_TOKEN_ENDPOINT',
+      'WECOM_API_ROOT',
+    ]);
+  });
+
+  it('is refused in a report with a line for each fault', () => {
+    const { message } = refusal(() => read({ ...ENOUGH, PORT: 'x', AUTH_STRICT: 'x' }));
+    expect(message).toMatch(/^The configuration has 2 faults:\n {2}- PORT: .+\n {2}- AUTH_STRICT: .+$/);
+    expect(refusal(() => read({ ...ENOUGH, PORT: 'x' })).message).toMatch(/^The configuration has a fault:\n/);
+  });
+
+  it('has no value of any setting told, whatever is wrong with it', () => {
+    const canary = (setting: string): string => `canary-${setting.toLowerCase()}-7f3a`;
+    const names = [
+      'PORT',
+      'WECHAT_API_ROOT',
+      'WECOM_API_ROOT',
+      'REDIS_URL',
+      'AUTH_STRICT',
+      'ROTATION_BURST',
+      'ROTATION_INTERVAL',
+      'APPSECRET',
+      'APPSECRET_FILE',
+      'WECHAT_TOKEN_ENDPOINT',
+      'HUB_CONFIG',
+      'STORE_KEY',
+      'STORE_KEY_FILE',
+      'JWT_KEY_web',
+      'JWT_KEY_web_FILE',
+      'JWT_KEY_shop_FILE',
+      'JWT_KEY_',
+    ];
+    const environment = Object.fromEntries(names.map((name) => [name, canary(name)]));
+    const error = refusal(() => read({ ...environment, APPID: 'canary appid 7f3a' }));
+    expect(error.faults).toHaveLength(15);
+    const report = `${error.message}\n${error.stack ?? ''}\n${inspect(error, { depth: 10 })}\n${JSON.stringify(error)}`;
+    expect(report).not.toMatch(/7f3a/i);
+  });
+
+  it.each(['-1', '65536', '1e3', '0x50', ' 80', '80 ', '80.5', '', '99999999999'])('refuses %j as a port', (PORT) => {
+    expect(faultsOf(() => read({ ...ENOUGH, PORT }))).toEqual(['PORT: must be a whole number from 0 to 65535']);
+  });
+
+  it.each([
+    'ftp://api.weixin.qq.com',
+    'file:///etc/passwd',
+    'javascript:alert(1)',
+    'api.weixin.qq.com',
+    '//api.weixin.qq.com',
+    'https://',
+    '',
+    'https://user@api.weixin.qq.com',
+    'https://:password@api.weixin.qq.com',
+    'https://api.weixin.qq.com?a=b',
+    'https://api.weixin.qq.com/#top',
+  ])('refuses %j as the root of an API', (root) => {
+    const message = 'must be an http or https address without credentials, query and fragment';
+    expect(faultsOf(() => read({ ...ENOUGH, WECHAT_API_ROOT: root, WECOM_API_ROOT: root }))).toEqual([
+      `WECHAT_API_ROOT: ${message}`,
+      `WECOM_API_ROOT: ${message}`,
+    ]);
+  });
+
+  it('refuses REDIS_URL, because a shared store that is asked for and not there would let replicas fight', () => {
+    const faults = faultsOf(() => read({ ...ENOUGH, REDIS_URL: 'redis://cache:6379' }));
+    expect(faults).toEqual([expect.stringMatching(/^REDIS_URL: a shared store is not available/)]);
+  });
+
+  it('says what is missing when nothing is configured', () => {
+    expect(faultsOf(() => read({}))).toEqual([
+      expect.stringMatching(/^APPID: no app is configured/),
+      expect.stringMatching(/^JWT_KEY_\{kid\}: no client is configured/),
+    ]);
+  });
+});
+
+describe('the app of APPID', () => {
+  it('needs its AppSecret', () => {
+    expect(faultsOf(() => read({ ...CLIENT, APPID }))).toEqual([
+      'APPSECRET: the variable APPSECRET is not set, nor APPSECRET_FILE',
+    ]);
+  });
+
+  it('needs its appid', () => {
+    expect(faultsOf(() => read({ ...CLIENT, APPSECRET: 'app-secret' }))).toEqual(['APPID: is missing']);
+    expect(faultsOf(() => read({ ...CLIENT, APPSECRET_FILE: file('secret', 'app-secret') }))).toEqual([
+      'APPID: is missing',
+    ]);
+  });
+
+  it.each(['', 'wx 0123', 'wx/../0123', 'wx0123?secret='])('must have an appid, which %j is not', (id) => {
+    expect(faultsOf(() => read({ ...ENOUGH, APPID: id }))).toEqual([
+      expect.stringMatching(/^APPID: must be an appid$/),
+    ]);
+  });
+
+  it.each(['Stable', '', 'stable_token'])('has a classic or a stable endpoint, and none called %j', (endpoint) => {
+    expect(faultsOf(() => read({ ...ENOUGH, WECHAT_TOKEN_ENDPOINT: endpoint }))).toEqual([
+      'WECHAT_TOKEN_ENDPOINT: must be classic or stable',
+    ]);
+  });
+
+  it('is what WECHAT_TOKEN_ENDPOINT speaks of', () => {
+    const text = `apps: { shop: { platform: official-account, appid: ${APPID}, secret: { env: S } } }`;
+    expect(faultsOf(() => readFile(text, { ...CLIENT, S: 's', WECHAT_TOKEN_ENDPOINT: 'stable' }))).toEqual([
+      'WECHAT_TOKEN_ENDPOINT: speaks of the app of APPID, which is not set',
+    ]);
+  });
+
+  it('is not told twice when it is at fault and a client names it', () => {
+    const text = 'clients: { web: { key: { env: K }, apps: [default] } }';
+    expect(faultsOf(() => readFile(text, { APPID, K: 'k'.repeat(32) }))).toEqual([
+      expect.stringMatching(/^APPSECRET: /),
+    ]);
+  });
+});
+
+describe('a secret in a file', () => {
+  it.each([
+    ['app-secret', 'app-secret'],
+    ['app-secret\n', 'app-secret'],
+    ['app-secret\r\n', 'app-secret'],
+    ['app-secret\n\n', 'app-secret\n'],
+    ['app-secret\r\n\r\n', 'app-secret\r\n'],
+    ['app-secret\r', 'app-secret\r'],
+    [' app-secret \n', ' app-secret '],
+    ['\napp-secret', '\napp-secret'],
+    ['密钥\n', '密钥'],
+  ])('is everything in it, less one trailing newline: %j is %j', (text, secret) => {
+    const { settings, files } = read({ ...ENOUGH, STORE_KEY_FILE: file('key', text) });
+    expect(settings.storeKeys?.reveal()).toBe(secret);
+    expect(files).toEqual(new Set([join(folder, 'key')]));
+  });
+
+  it('can be any secret: an AppSecret, a key of a client, the key of the store', () => {
+    const [secret, key] = [file('secret', 'app-secret\n'), file('key', 'k'.repeat(32))];
+    const { apps, clients, files } = read({ APPID, APPSECRET_FILE: secret, JWT_KEY_web_FILE: key });
+    expect([...apps.keys(), ...clients.keys()]).toEqual(['default', 'web']);
+    expect(clients.get('web')?.key.export()).toEqual(Buffer.from('k'.repeat(32)));
+    expect(files).toEqual(new Set([secret, key]));
+  });
+
+  it.each(['APPSECRET', 'JWT_KEY_web', 'STORE_KEY'])('must not be in %s at the same time', (variable) => {
+    const both = { ...ENOUGH, STORE_KEY: 'key', [`${variable}_FILE`]: file('secret', 'x'.repeat(32)) };
+    expect(faultsOf(() => read(both))).toEqual([`${variable}: set ${variable} or ${variable}_FILE, not both`]);
+  });
+
+  it.each([
+    ['that is missing', (): string => join(folder, 'nowhere'), /cannot be read \(ENOENT\)$/],
+    ['in a folder that is none', (): string => join(file('plain', 'x'), 'secret'), /cannot be read \(ENOTDIR\)$/],
+    ['that is a folder', (): string => folder, /cannot be read \(EISDIR\)$/],
+    ['that has no name', (): string => '', /cannot be read \(EISDIR\)$/],
+    ['that is blank', (): string => file('blank', ' \t\r\n'), /: is blank$/],
+    ['that is empty', (): string => file('empty', ''), /: is blank$/],
+    ['that is huge', (): string => file('huge', 'x'.repeat(65_537)), /: the file is larger than 64 KiB$/],
+    ['that is no text', (): string => file('raw', Buffer.of(0x6b, 0xff, 0xfe, 0x00)), /: the file is not UTF-8 text$/],
+  ])('is refused %s', (_, path, message) => {
+    expect(faultsOf(() => read({ ...ENOUGH, STORE_KEY_FILE: path() }))).toEqual([expect.stringMatching(message)]);
+  });
+});
+
+describe('the key of a client', () => {
+  it('belongs to the kid that its variable names, upper and lower case included', () => {
+    const { clients } = read({
+      ...ENOUGH,
+      'JWT_KEY_Web-2.0_x': 'a'.repeat(32),
+      JWT_KEY_WEB: 'b'.repeat(32),
+      JWT_KEY_shop_FILE: file('shop', 'c'.repeat(32)),
+    });
+    expect([...clients.keys()].sort()).toEqual(['WEB', 'Web-2.0_x', 'shop', 'web']);
+    expect(clients.get('WEB')?.key.export()).toEqual(Buffer.from('b'.repeat(32)));
+  });
+
+  it.each(['', '-web', '.web', 'we b', 'wéb', 'a/b', 'x'.repeat(65)])('cannot have the kid %j', (kid) => {
+    expect(faultsOf(() => read({ ...ENOUGH, [`JWT_KEY_${kid}`]: 'k'.repeat(32) }))).toEqual([
+      expect.stringMatching(/: the kid must match /),
+    ]);
+  });
+
+  it.each([
+    ['JWT_KEY_X_SERVICE_HOST', '10.96.0.7'],
+    ['JWT_KEY_X_SERVICE_HOST', 'fd00:10:96::7'],
+    ['JWT_KEY_X_SERVICE_PORT', '80'],
+    ['JWT_KEY_X_SERVICE_PORT_HTTP', '80'],
+    ['JWT_KEY_X_SERVICE_PORT_HTTP_METRICS', '9090'],
+    ['JWT_KEY_X_PORT', 'tcp://10.96.0.7:80'],
+    ['JWT_KEY_X_PORT', 'tcp://[fd00:10:96::7]:80'],
+    ['JWT_KEY_X_PORT_80_TCP', 'tcp://10.96.0.7:80'],
+    ['JWT_KEY_X_PORT_53_UDP', 'udp://10.96.0.7:53'],
+    ['JWT_KEY_X_PORT_80_TCP_ADDR', '10.96.0.7'],
+    ['JWT_KEY_X_PORT_80_TCP_PORT', '80'],
+    ['JWT_KEY_X_PORT_80_TCP_PROTO', 'tcp'],
+    ['JWT_KEY_SERVICE_HOST', '10.96.0.7'],
+    ['JWT_KEY_PORT', 'tcp://10.96.0.7:80'],
+  ])('is not what Kubernetes sets for a Service of that name: %s', (variable, address) => {
+    expect([...read({ ...ENOUGH, [variable]: address }).clients.keys()]).toEqual(['web']);
+    expect(faultsOf(() => read({ APPID, APPSECRET: 's', [variable]: address }))).toEqual([
+      expect.stringMatching(/^JWT_KEY_\{kid\}: no client is configured/),
+    ]);
+  });
+
+  it.each([
+    'X_SERVICE_HOST',
+    'X_SERVICE_PORT',
+    'X_SERVICE_PORT_HTTP',
+    'X_PORT',
+    'X_PORT_80_TCP',
+    'X_PORT_80_TCP_ADDR',
+    'X_PORT_80_TCP_PORT',
+    'X_PORT_80_TCP_PROTO',
+  ])('may belong to the kid %s all the same', (kid) => {
+    expect([...read({ ...ENOUGH, [`JWT_KEY_${kid}`]: 'k'.repeat(32) }).clients.keys()]).toEqual([kid, 'web']);
+    const inFile = { ...ENOUGH, [`JWT_KEY_${kid}_FILE`]: file('key', 'k'.repeat(32)) };
+    expect([...read(inFile).clients.keys()]).toEqual([kid, 'web']);
+  });
+
+  const pem = '-----BEGIN PUBLIC KEY-----\nMIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8A\n-----END PUBLIC KEY-----\n';
+  const certificate = '-----BEGIN CERTIFICATE-----\nMIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8A\n-----END CERTIFICATE-----\n';
+  it.each([
+    ['a PEM key', pem, 'a PEM key or certificate'],
+    ['a PEM key after a blank line', `\n  ${pem}`, 'a PEM key or certificate'],
+    ['a certificate', certificate, 'a PEM key or certificate'],
+    ['a PEM key in base64', Buffer.from(pem).toString('base64'), 'a PEM key or certificate'],
+    ['a certificate in base64', Buffer.from(certificate).toString('base64'), 'a PEM key or certificate'],
+    ['a JWK', '{"kty":"RSA","n":"AQAB","e":"AQAB"}', 'a JWK'],
+    ['a JWK over several lines', '{\n  "use": "sig",\n  "kty": "EC"\n}', 'a JWK'],
+    ['a JWKS', '{"keys":[{"kty":"oct","k":"AQAB"}]}', 'a JWK'],
+    ['an RSA key for ssh', 'ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABgQC7 me@home', 'an ssh key'],
+    ['an Ed25519 key for ssh', 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIE me@home', 'an ssh key'],
+    ['an ECDSA key for ssh', 'ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTY me@home', 'an ssh key'],
+    ['a key of a security key', 'sk-ssh-ed25519@openssh.com AAAAGnNrLXNzaC1lZDI1NTE5 me@home', 'an ssh key'],
+  ])('is a shared secret, and not %s', (_, key, what) => {
+    expect(faultsOf(() => read({ ...ENOUGH, JWT_KEY_web: key }))).toEqual([
+      `JWT_KEY_web: looks like ${what}; an HS256 key is a random shared secret`,
+    ]);
+  });
+
+  it.each(['', ' ', '\t\n'])('is not blank, as %j is', (key) => {
+    expect(faultsOf(() => read({ ...ENOUGH, JWT_KEY_web: key }))).toEqual(['JWT_KEY_web: is blank']);
+  });
+
+  it('is weak under 32 bytes, which is a warning each', () => {
+    const text = 'clients: { shop: { key: { env: SHOP_KEY }, apps: [default] } }';
+    const keys = { JWT_KEY_web: 'k'.repeat(31), JWT_KEY_cjk: '密'.repeat(11), SHOP_KEY: 'short' };
+    expect(readFile(text, { ...ENOUGH, ...keys }).warnings).toEqual([
+      'HUB_CONFIG.clients.shop.key: the key is shorter than 32 bytes',
+      'JWT_KEY_web: the key is shorter than 32 bytes',
+    ]);
+  });
+
+  it('is refused under 32 bytes when AUTH_STRICT is set, and otherwise good', () => {
+    const strict = { ...ENOUGH, AUTH_STRICT: 'true' };
+    expect(faultsOf(() => read({ ...strict, JWT_KEY_web: 'k'.repeat(31), JWT_KEY_shop: 'k' }))).toEqual([
+      'JWT_KEY_shop: is shorter than 32 bytes, which AUTH_STRICT forbids',
+      'JWT_KEY_web: is shorter than 32 bytes, which AUTH_STRICT forbids',
+    ]);
+    expect(read({ ...strict, JWT_KEY_web: 'k'.repeat(32) }).warnings).toEqual([]);
+  });
+});
+
+describe('the configuration file', () => {
+  const environment = { SHOP_SECRET: 'shop-secret', CRM_SECRET: 'crm-secret', WEB_KEY: 'k'.repeat(32) };
+  const yaml = `
+apps:
+  shop:  # 商店
+    platform: official-account
+    appid: wx0123456789abcdef
+    secret: { env: SHOP_SECRET }
+    endpoint: stable
+  game:
+    platform: official-account
+    appid: wxfedcba9876543210
+    secret: { file: secrets/game }
+  crm:
+    platform: wecom
+    corpid: ww0123456789abcdef
+    agentid: 1000002
+    secret: { env: CRM_SECRET }
+clients:
+  web:
+    key: { env: WEB_KEY }
+    apps: [shop, crm]
+    may: [read, sign]
+  ops:
+    key: { file: /proc/self/nowhere }
+    apps: '*'
+`;
+
+  function expectAll({ apps, clients, files }: Configuration<App>): void {
+    expect(Object.fromEntries(apps)).toEqual({
+      shop: { identity: `${APPID}/stable`, secret: 'shop-secret' },
+      game: { identity: 'wxfedcba9876543210/classic', secret: 'game-secret' },
+      crm: { identity: 'ww0123456789abcdef/1000002', secret: 'crm-secret' },
+    });
+    expect(clients.get('web')).toMatchObject({ apps: new Set(['shop', 'crm']), may: new Set(['read', 'sign']) });
+    expect(clients.get('ops')).toMatchObject({ apps: '*', may: new Set(['read', 'report']) });
+    const names = ['hub.yaml', 'secrets/game', 'secrets/ops'];
+    expect(files).toEqual(new Set(names.map((name) => join(folder, name))));
+  }
+
+  beforeEach(() => {
+    file('secrets/game', 'game-secret\n');
+    file('secrets/ops', `${'o'.repeat(32)}\n`);
+  });
+
+  it('brings apps and clients, in YAML; relative paths in it start where it lies', () => {
+    expectAll(readFile(yaml.replace('/proc/self/nowhere', 'secrets/ops'), environment));
+  });
+
+  it('may be JSON as well', () => {
+    const json = {
+      apps: {
+        shop: { platform: 'official-account', appid: APPID, secret: { env: 'SHOP_SECRET' }, endpoint: 'stable' },
+        game: { platform: 'official-account', appid: 'wxfedcba9876543210', secret: { file: 'secrets/game' } },
+        crm: { platform: 'wecom', corpid: 'ww0123456789abcdef', agentid: 1000002, secret: { env: 'CRM_SECRET' } },
+      },
+      clients: {
+        web: { key: { env: 'WEB_KEY' }, apps: ['shop', 'crm'], may: ['read', 'sign'] },
+        ops: { key: { file: join(folder, 'secrets/ops') }, apps: ['*', 'shop'] },
+      },
+    };
+    expectAll(readFile(JSON.stringify(json, null, 2), environment));
+    expectAll(readFile(`\ufeff${JSON.stringify(json)}`, environment));
+  });
+
+  it('joins what the environment configures', () => {
+    const { apps, clients } = readFile(yaml.replace('/proc/self/nowhere', 'secrets/ops').replaceAll(APPID, 'wx1'), {
+      ...environment,
+      APPID,
+      APPSECRET: 'app-secret',
+      JWT_KEY_old: 'k'.repeat(32),
+    });
+    expect([...apps.keys()]).toEqual(['shop', 'game', 'crm', 'default']);
+    expect([...clients.keys()]).toEqual(['web', 'ops', 'old']);
+  });
+
+  it('may be empty when the environment says enough', () => {
+    for (const text of ['', '\n', '# nothing yet\n', '{}', 'null']) {
+      expect([...readFile(text, ENOUGH).apps.keys()]).toEqual(['default']);
+    }
+    expect(faultsOf(() => readFile('', {}))).toHaveLength(2);
+  });
+
+  it.each([
+    ['is missing', (): string => join(folder, 'nowhere.yaml'), 'ENOENT'],
+    ['is a folder', (): string => folder, 'EISDIR'],
+    ['has no name', (): string => '', 'ENOENT'],
+  ])('is a fault when it %s, and nothing else is blamed for it', (_, path, code) => {
+    expect(faultsOf(() => read({ HUB_CONFIG: path() }))).toEqual([`HUB_CONFIG: the file cannot be read (${code})`]);
+  });
+
+  it.each([
+    ['a bracket that is left open', 'apps:\n  shop: { platform: canary-7f3a,\nclients: canary-7f3a', /, line 3 /],
+    ['a tab for indentation', 'apps:\n\tcanary-7f3a: {}\n', /, line 2 /],
+    ['a quote that is left open', 'apps: "canary-7f3a\n', /YAML or JSON/],
+    ['an app that is there twice', 'apps:\n  canary-7f3a: {}\n  canary-7f3a: {}\n', /, line 3 /],
+    ['a member that is there twice in JSON', '{"apps": {}, \n "apps": {"canary-7f3a": {}}}', /, line 2 /],
+    ['two documents', 'apps: {}\n---\napps: { canary-7f3a: {} }\n', /YAML or JSON/],
+    ['an alias of nothing', 'apps: *canary-7f3a\n', /YAML or JSON/],
+    ['no YAML at all', '%canary-7f3a\u0000{[', /YAML or JSON/],
+  ])('is refused with %s; the report has the place and nothing of the content', (_, text, line) => {
+    const error = refusal(() => readFile(text, {}));
+    expect(error.faults).toEqual([expect.stringMatching(/^HUB_CONFIG: is not valid YAML or JSON/)]);
+    expect(error.message).toMatch(line);
+    expect(`${error.stack ?? ''}${inspect(error, { depth: 10 })}`).not.toContain('7f3a');
+  });
+
+  it.each([
+    ['a list', '- apps\n'],
+    ['a text', 'canary-7f3a\n'],
+    ['a number', '42\n'],
+  ])('is refused as %s', (_, text) => {
+    const error = refusal(() => readFile(text, {}));
+    expect(error.faults).toHaveLength(1);
+    expect(error.message).toMatch(/- HUB_CONFIG: /);
+    expect(error.message).not.toContain('7f3a');
+  });
+
+  it('has every fault told at once, by its place', () => {
+    const text = `
+apps:
+  Shop: { platform: official-account, appid: wx1, secret: { env: SHOP_SECRET } }
+  noplatform: { appid: wx2, secret: { env: SHOP_SECRET } }
+clients:
+  web: { key: { env: WEB_KEY } }
+surplus: canary-7f3a
+`;
+    const error = refusal(() => readFile(text, environment));
+    expect(error.faults).toEqual([
+      'HUB_CONFIG.apps.noplatform.platform: must name the platform of the app',
+      "HUB_CONFIG.clients.web.apps: must be a list of apps, or '*'",
+      expect.stringMatching(/^HUB_CONFIG: .*surplus/),
+    ]);
+    const apps = `
+apps:
+  Shop: { platform: official-account, appid: wx1, secret: { env: SHOP_SECRET } }
+  b: { platform: official-account, appid: 'w x', secret: { env: NOWHERE }, endpoint: fast, surplus: canary-7f3a }
+  c: { platform: telegram, appid: wx3, secret: { env: SHOP_SECRET } }
+  d: { platform: wecom, appid: wx3 }
+clients:
+  web: { key: { env: NOWHERE }, apps: [nowhere] }
+  'k d': { key: { file: nowhere }, apps: [] }
+`;
+    const faults = faultsOf(() => readFile(apps, environment));
+    for (const expected of [
+      /^HUB_CONFIG\.apps\.Shop: the name must match /,
+      /^HUB_CONFIG\.apps\.b\.appid: must be an appid$/,
+      /^HUB_CONFIG\.apps\.b\.secret: the variable NOWHERE is not set/,
+      /^HUB_CONFIG\.apps\.b\.endpoint: must be classic or stable$/,
+      /^HUB_CONFIG\.apps\.b: .*surplus/,
+      /^HUB_CONFIG\.apps\.c: the platform must be one of official-account, wecom$/,
+      /^HUB_CONFIG\.apps\.d\.corpid: is missing$/,
+      /^HUB_CONFIG\.apps\.d\.agentid: is missing$/,
+      /^HUB_CONFIG\.apps\.d\.secret: /,
+      /^HUB_CONFIG\.apps\.d: .*appid/,
+      /^HUB_CONFIG\.clients\.web\.key: the variable NOWHERE is not set/,
+      /^HUB_CONFIG\.clients\.web\.apps: names an app that is not configured$/,
+      /^HUB_CONFIG\.clients\.k d\.key: the kid must match /,
+      /^HUB_CONFIG\.clients\.k d\.key: the file cannot be read \(ENOENT\)$/,
+    ]) {
+      expect(faults).toContainEqual(expect.stringMatching(expected));
+    }
+    expect(faults).toHaveLength(14);
+  });
+
+  it.each([
+    ['a secret in plain text', 'canary-7f3a'],
+    ['a secret that YAML takes for a number', '12345678'],
+    ['a secret in a list', '[canary-7f3a]'],
+    ['a secret in braces', '{ canary-7f3a }'],
+    ['a reference to two places', '{ env: SHOP_SECRET, file: secrets/game }'],
+    ['a reference to nowhere', '{}'],
+    ['a reference with more than a place', '{ env: SHOP_SECRET, value: canary-7f3a }'],
+    ['nothing', 'null'],
+  ])('holds references to secrets, and not %s', (_, secret) => {
+    const app = `apps: { shop: { platform: official-account, appid: wx1, secret: ${secret} } }`;
+    const client = `clients: { web: { key: ${secret}, apps: '*' } }`;
+    const errors = [
+      refusal(() => readFile(app, { ...environment, ...CLIENT })),
+      refusal(() => readFile(client, ENOUGH)),
+    ];
+    expect(errors.map(({ faults }) => faults)).toEqual([
+      [expect.stringMatching(/^HUB_CONFIG\.apps\.shop\.secret: must be \{ env: VARIABLE \} or \{ file: path \}/)],
+      [expect.stringMatching(/^HUB_CONFIG\.clients\.web\.key: must be \{ env: VARIABLE \} or \{ file: path \}/)],
+    ]);
+    expect(inspect(errors, { depth: 10 })).not.toMatch(/7f3a|12345678/);
+  });
+
+  it.each([
+    ['a public key', '{ publicKey: { file: web.pem } }'],
+    ['a key set', '{ jwks: https://id.example/keys }'],
+  ])('says that this version does not know %s as the key of a client', (_, key) => {
+    expect(faultsOf(() => readFile(`clients: { web: { key: ${key}, apps: '*' } }`, ENOUGH))).toEqual([
+      expect.stringMatching(/^HUB_CONFIG\.clients\.web\.key: .* of a shared HS256 key: this version knows no other/),
+    ]);
+  });
+
+  it.each(['Shop', '-shop', 'sh_op', 'a/b', '商店', "''", 'x'.repeat(41)])('has no app called %s', (name) => {
+    const text = `apps: { ${name}: { platform: official-account, appid: wx1, secret: { env: SHOP_SECRET } } }`;
+    expect(faultsOf(() => readFile(text, { ...environment, ...CLIENT }))).toEqual([
+      expect.stringMatching(/: the name must match /),
+    ]);
+  });
+
+  it('is refused when two of its apps are the same account, or one is that of the environment', () => {
+    const shop = (more: string): string =>
+      `{ platform: official-account, appid: ${APPID}, secret: { env: SHOP_SECRET }${more} }`;
+    const two = `apps: { one: ${shop('')}, two: ${shop(', endpoint: classic')} }`;
+    expect(faultsOf(() => readFile(two, { ...environment, ...CLIENT }))).toEqual([
+      "HUB_CONFIG.apps.two: is the same account as the app one: they would end each other's tokens",
+    ]);
+    expect(faultsOf(() => readFile(`apps: { shop: ${shop('')} }`, { ...environment, ...ENOUGH }))).toEqual([
+      "APPID: is the same account as the app shop: they would end each other's tokens",
+    ]);
+    const stable = `apps: { shop: ${shop(', endpoint: stable')} }`;
+    expect([...readFile(stable, { ...environment, ...ENOUGH }).apps.keys()]).toEqual(['shop', 'default']);
+  });
+
+  it('must not describe the app of the environment once more', () => {
+    const text = 'apps: { default: { platform: official-account, appid: wx1, secret: { env: SHOP_SECRET } } }';
+    expect(faultsOf(() => readFile(text, { ...environment, ...ENOUGH }))).toEqual([
+      'APPID: the environment and HUB_CONFIG both describe this app',
+    ]);
+  });
+
+  it('must not hold a key for a kid of the environment', () => {
+    const text = "clients: { web: { key: { env: WEB_KEY }, apps: '*' } }";
+    expect(faultsOf(() => readFile(text, { ...environment, ...ENOUGH }))).toEqual([
+      'JWT_KEY_web: the environment and HUB_CONFIG both hold a key for this kid',
+    ]);
+  });
+
+  it('lets a client name apps that are configured, and no others', () => {
+    const web = (apps: string): (() => Configuration<App>) => {
+      const text = `clients: { shop: { key: { env: WEB_KEY }, apps: ${apps} } }`;
+      return () => readFile(text, { ...environment, ...ENOUGH });
+    };
+    expect(web('[default]')().clients.get('shop')?.apps).toEqual(new Set(['default']));
+    expect(web("'*'")().clients.get('shop')?.apps).toBe('*');
+    expect(web("['*']")().clients.get('shop')?.apps).toBe('*');
+    expect(web("[default, '*']")().clients.get('shop')?.apps).toBe('*');
+    expect(web('[]')().clients.get('shop')?.apps).toEqual(new Set());
+    expect(faultsOf(web('[default, defualt]'))).toEqual([
+      'HUB_CONFIG.clients.shop.apps: names an app that is not configured',
+    ]);
+    expect(faultsOf(web('default'))).toEqual(["HUB_CONFIG.clients.shop.apps: must be a list of apps, or '*'"]);
+  });
+
+  it('lets a client read and report unless it says more or less', () => {
+    const may = (actions: string): (() => Configuration<App>) => {
+      const text = `clients: { shop: { key: { env: WEB_KEY }, apps: '*'${actions} } }`;
+      return () => readFile(text, { ...environment, ...ENOUGH });
+    };
+    expect(may('')().clients.get('shop')?.may).toEqual(new Set(['read', 'report']));
+    expect(may(', may: []')().clients.get('shop')?.may).toEqual(new Set());
+    expect(may(', may: [read, rotate, report, sign, proxy, admin]')().clients.get('shop')?.may.size).toBe(6);
+    expect(faultsOf(may(', may: [read, write, canary-7f3a]'))).toEqual([
+      'HUB_CONFIG.clients.shop.may.1: must be one of read, rotate, report, sign, proxy, admin',
+      'HUB_CONFIG.clients.shop.may.2: must be one of read, rotate, report, sign, proxy, admin',
+    ]);
+  });
+});
+
+describe('the proxy on the way to an upstream', () => {
+  const NAMES = ['HTTP_PROXY', 'HTTPS_PROXY', 'ALL_PROXY', 'NO_PROXY'].flatMap((name) => [name, name.toLowerCase()]);
+  const before = NAMES.map((name) => [name, processEnvironment[name]] as const);
+
+  /** The proxies for an upstream by https and one by http. */
+  function proxies(environment: Readonly<Record<string, string>>): readonly (string | undefined)[] {
+    Object.assign(processEnvironment, environment);
+    const { wechat, wecom } = read({ ...ENOUGH, WECOM_API_ROOT: 'http://wecom.example:8080' }).settings;
+    return [wechat.proxy?.href, wecom.proxy?.href];
+  }
+
+  function restore(values: readonly (readonly [string, string | undefined])[]): void {
+    for (const [name, value] of values) {
+      if (value === undefined) Reflect.deleteProperty(processEnvironment, name);
+      else processEnvironment[name] = value;
+    }
+  }
+
+  beforeEach(() => restore(NAMES.map((name) => [name, undefined])));
+  afterEach(() => restore(before));
+
+  it('is none where the environment sets none', () => {
+    expect(proxies({})).toEqual([undefined, undefined]);
+  });
+
+  it.each([
+    [{ HTTPS_PROXY: 'http://proxy:3128' }, 'http://proxy:3128/', undefined],
+    [{ https_proxy: 'http://proxy:3128' }, 'http://proxy:3128/', undefined],
+    [{ HTTP_PROXY: 'http://proxy:3128' }, undefined, 'http://proxy:3128/'],
+    [{ ALL_PROXY: 'https://proxy:3129' }, 'https://proxy:3129/', 'https://proxy:3129/'],
+    [{ HTTPS_PROXY: 'http://a', ALL_PROXY: 'http://b' }, 'http://a/', 'http://b/'],
+    [{ ALL_PROXY: 'http://proxy', NO_PROXY: '*' }, undefined, undefined],
+    [{ ALL_PROXY: 'http://proxy', NO_PROXY: 'localhost,.weixin.qq.com' }, undefined, 'http://proxy/'],
+    [{ ALL_PROXY: 'http://proxy', no_proxy: 'wecom.example:8080' }, 'http://proxy/', undefined],
+    [{ ALL_PROXY: 'http://proxy', NO_PROXY: 'wecom.example:80' }, 'http://proxy/', 'http://proxy/'],
+  ])('is the one that the environment sets for it: %j', (environment, https, http) => {
+    expect(proxies(environment)).toEqual([https, http]);
+  });
+
+  it.each(['socks5://user:canary-7f3a@proxy', 'http://[canary-7f3a', 'ftp://canary-7f3a'])(
+    'is refused when it is no address of a proxy that the hub can speak to: %s',
+    (proxy) => {
+      const error = refusal(() => proxies({ HTTPS_PROXY: proxy }));
+      expect(error.faults).toEqual([
+        'WECHAT_API_ROOT: the proxy that the environment sets for it must be an http or https address',
+      ]);
+      expect(inspect(error)).not.toContain('7f3a');
+    },
+  );
+});

@@ -1,0 +1,462 @@
+import { DatabaseSync } from '@photostructure/sqlite';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Secret } from '../config/secret.js';
+import { newKey } from './cipher.js';
+import { EmbeddedStore, StoreRefused } from './embedded.store.js';
+import type { Credential } from './policy.js';
+import { type Entry, MemoryStore, type Store } from './store.js';
+
+function credential(value: string, version = 1): Credential {
+  return { value, issuedAt: 1_700_000_000_000, expiresAt: 1_700_007_200_000, version };
+}
+
+function entry(value: string, version?: number): Entry {
+  return { credential: credential(value, version) };
+}
+
+let folder: string;
+const open: Store[] = [];
+
+/** A store that is closed at the end of the test, should the test not do it. */
+function kept<S extends Store>(store: S): S {
+  open.push(store);
+  return store;
+}
+
+async function close(store: Store): Promise<void> {
+  open.splice(open.indexOf(store), 1);
+  await store.close();
+}
+
+beforeEach(() => (folder = join(mkdtempSync(join(tmpdir(), 'store-')), 'data')));
+afterEach(async () => {
+  for (const store of open.splice(0)) await store.close();
+  rmSync(join(folder, '..'), { recursive: true, force: true });
+});
+
+/** What every store has to do. A store that outlives the process is opened twice on the same folder. */
+function describeStore(name: string, opened: () => Store, { isDurable }: { readonly isDurable: boolean }): void {
+  describe(name, () => {
+    let store: Store;
+    beforeEach(() => (store = kept(opened())));
+
+    /** What is there now, and after a restart if the store outlives one. */
+    async function expectKept(expected: Readonly<Record<string, Entry>>): Promise<void> {
+      expect(Object.fromEntries(await store.load())).toEqual(expected);
+      if (!isDurable) return;
+      await close(store);
+      store = kept(opened());
+      expect(Object.fromEntries(await store.load())).toEqual(expected);
+    }
+
+    it('is empty at first', () => expectKept({}));
+
+    it('keeps an entry with all that is in it', async () => {
+      const full: Entry = {
+        credential: { ...credential('a-token', 17), refused: true },
+        intent: 1_700_000_000_123,
+        spent: [1_700_000_000_000, 1_700_000_031_000.5],
+      };
+      await store.save('shop', full);
+      await store.save('bare', {});
+      await expectKept({ shop: full, bare: {} });
+    });
+
+    it('puts a new entry in the place of the old one', async () => {
+      await store.save('shop', { ...entry('old'), intent: 1 });
+      await store.save('shop', entry('new', 2));
+      await expectKept({ shop: entry('new', 2) });
+    });
+
+    it('removes an entry, and does not mind one that is not there', async () => {
+      await store.save('shop', entry('a-token'));
+      await store.save('crm', entry('another-token'));
+      await store.remove('shop');
+      await store.remove('nowhere');
+      await expectKept({ crm: entry('another-token') });
+    });
+
+    it('lets writes of one name take effect in the order of the calls', async () => {
+      await Promise.all([
+        store.save('shop', entry('old')),
+        store.save('shop', entry('new', 2)),
+        store.save('gone', entry('a-token')),
+        store.remove('gone'),
+        store.remove('back'),
+        store.save('back', entry('a-token')),
+      ]);
+      await expectKept({ shop: entry('new', 2), back: entry('a-token') });
+    });
+
+    it('keeps them all when many are written at once', async () => {
+      const entries = Array.from({ length: 500 }, (_, index) => [`app-${index}`, entry(`token-${index}`)] as const);
+      await Promise.all(entries.map(([app, value]) => store.save(app, value)));
+      await expectKept(Object.fromEntries(entries));
+    });
+
+    it('keeps values and names of any kind apart', async () => {
+      const names = [
+        'shop',
+        'Shop',
+        ' shop',
+        'shop\u0000',
+        '商店',
+        'e\u0301',
+        '\u00e9',
+        '😀',
+        "'; --",
+        'x'.repeat(500),
+        '',
+      ];
+      for (const each of names) await store.save(each, entry(`token of ${each}`));
+      await expectKept(Object.fromEntries(names.map((each) => [each, entry(`token of ${each}`)])));
+    });
+
+    it('gives out what was there then: a later write does not change it', async () => {
+      await store.save('shop', entry('old'));
+      const before = await store.load();
+      await store.save('shop', entry('new', 2));
+      await store.save('crm', entry('a-token'));
+      expect(Object.fromEntries(before)).toEqual({ shop: entry('old') });
+    });
+  });
+}
+
+describeStore('the store in memory', () => new MemoryStore(), { isDurable: false });
+describeStore('the embedded store', () => EmbeddedStore.open(folder), { isDurable: true });
+
+/** A folder with a few entries in it, closed in order. */
+async function filled(keys?: Secret): Promise<void> {
+  const store = kept(EmbeddedStore.open(folder, keys));
+  await Promise.all(
+    Array.from({ length: 100 }, (_, index) => store.save(`app-${index}/access-token`, entry(`canary-7f3a-${index}`))),
+  );
+  await store.save('shop', entry('a-token'));
+  await close(store);
+}
+
+/** Everything in the folder, by name. */
+function contents(): Record<string, string> {
+  return Object.fromEntries(
+    readdirSync(folder)
+      .sort()
+      .map((name) => [name, readFileSync(join(folder, name)).toString('base64')]),
+  );
+}
+
+/** How the store is refused, if it is, by opening it or by what is in it. */
+async function refusalOf(keys?: Secret): Promise<StoreRefused> {
+  try {
+    const store = kept(EmbeddedStore.open(folder, keys));
+    await store.load().finally(() => close(store));
+  } catch (error) {
+    if (error instanceof StoreRefused) return error;
+    throw error;
+  }
+  throw new Error('it was not refused');
+}
+
+/** The entry `shop` of the store in the folder. */
+async function shop(keys?: Secret): Promise<Entry | undefined> {
+  const store = kept(EmbeddedStore.open(folder, keys));
+  const entries = await store.load();
+  await close(store);
+  return entries.get('shop');
+}
+
+/** Changes the database as somebody would who has SQLite and no key. */
+function meddle(sql: string): void {
+  const database = new DatabaseSync(join(folder, 'credentials.db'));
+  database.exec(sql);
+  database.close();
+}
+
+describe('the folder of the embedded store', () => {
+  it('is for the user of the hub alone, as is what is in it', async () => {
+    await filled();
+    const mode = (path: string): string => (statSync(path).mode & 0o777).toString(8);
+    expect(mode(folder)).toBe('700');
+    expect(mode(join(folder, 'credentials.db'))).toBe('600');
+    expect(mode(join(folder, 'store.key'))).toBe('600');
+  });
+
+  it('is made with the folders above it', async () => {
+    folder = join(folder, 'deep', 'er');
+    await filled();
+    expect(existsSync(join(folder, 'credentials.db'))).toBe(true);
+  });
+
+  it('stays as the operator made it, if it was there before: it may be a volume that belongs to others', async () => {
+    mkdirSync(folder);
+    chmodSync(folder, 0o2770);
+    await filled();
+    expect((statSync(folder).mode & 0o7777).toString(8)).toBe('2770');
+    expect((statSync(join(folder, 'credentials.db')).mode & 0o777).toString(8)).toBe('600');
+  });
+
+  it('shows no value in any byte of it, neither open nor closed', async () => {
+    const store = kept(EmbeddedStore.open(folder));
+    await store.save('shop', entry('canary-7f3a'));
+    await store.save('shop', { ...entry('canary-7f3a-2'), spent: [1] });
+    const bytes = (): string =>
+      Object.values(contents())
+        .map((text) => Buffer.from(text, 'base64').toString('latin1'))
+        .join();
+    expect(bytes()).not.toMatch(/7f3a|1700007200000|expiresAt/);
+    await close(store);
+    expect(bytes()).not.toMatch(/7f3a|1700007200000|expiresAt/);
+  });
+
+  it('has its writes finished before it is let go', async () => {
+    const store = kept(EmbeddedStore.open(folder));
+    const saved = store.save('shop', entry('a-token'));
+    await close(store);
+    await saved;
+    expect(await shop()).toEqual(entry('a-token'));
+  });
+
+  it('refuses a write that comes after it was let go, and nothing worse', async () => {
+    const store = EmbeddedStore.open(folder);
+    await store.close();
+    await expect(store.save('shop', entry('a-token'))).rejects.toThrow('the data folder cannot be written');
+  });
+
+  it('has the entry before in it when the power goes in the middle of a write', async () => {
+    await filled();
+    const crash = `
+      import { DatabaseSync } from '@photostructure/sqlite';
+      const database = new DatabaseSync(process.argv[1]);
+      database.exec('PRAGMA journal_mode = TRUNCATE; PRAGMA cache_size = 1; BEGIN EXCLUSIVE');
+      database.exec("UPDATE entry SET sealed = zeroblob(4000)");
+      process.kill(process.pid, 'SIGKILL');`;
+    const before = contents()['credentials.db'];
+    const args = ['--input-type=module', '--eval', crash, join(folder, 'credentials.db')];
+    expect(spawnSync(process.execPath, args)).toMatchObject({ signal: 'SIGKILL' });
+    expect(contents()['credentials.db']).not.toBe(before);
+    expect(await shop()).toEqual(entry('a-token'));
+  });
+
+  it.each([
+    ['is a file', (): void => writeFileSync(folder, '')],
+    ['lies in a file', (): void => writeFileSync((folder = join(folder, '..', 'file')), '')],
+    ['cannot be made', (): unknown => (folder = '/proc/nowhere/data')],
+    [
+      'has a folder where the database should be',
+      (): unknown => mkdirSync(join(folder, 'credentials.db'), { recursive: true }),
+    ],
+  ])('is refused when it %s, with a way out', async (_, spoil) => {
+    spoil();
+    const { message } = await refusalOf();
+    expect(message).toMatch(/^DATA_DIR cannot be used: .+\. Give the hub a folder that it may write to/);
+  });
+});
+
+describe('a second holder of the folder', () => {
+  it('is refused, whoever it is, and the first does not notice', async () => {
+    const first = kept(EmbeddedStore.open(folder));
+    await first.save('shop', entry('old'));
+    expect((await refusalOf()).message).toMatch(
+      /^another hub is using DATA_DIR .+: stop the other one, or give this one/,
+    );
+    await first.save('shop', entry('new'));
+    expect((await first.load()).get('shop')).toEqual(entry('new'));
+    await close(first);
+    expect(await shop()).toEqual(entry('new'));
+  });
+
+  it('is refused in another process, and let in when the first is gone, however it went', async () => {
+    await filled();
+    const hold = `
+      import { DatabaseSync } from '@photostructure/sqlite';
+      const database = new DatabaseSync(process.argv[1]);
+      database.exec('PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE; COMMIT');
+      console.log('held');
+      setInterval(() => undefined, 1000);`;
+    const args = ['--input-type=module', '--eval', hold, join(folder, 'credentials.db')];
+    const holder = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+    const exited = once(holder, 'exit');
+    await once(holder.stdout, 'data');
+    const { message } = await refusalOf().finally(() => holder.kill('SIGKILL'));
+    expect(message).toMatch(/^another hub is using DATA_DIR/);
+    await exited;
+    expect(await shop()).toEqual(entry('a-token'));
+  });
+});
+
+describe('the keys of the embedded store', () => {
+  const [old, newer] = [newKey(), newKey()];
+  const keys = (...texts: readonly string[]): Secret => new Secret(texts.join(','));
+
+  it('are of its own making where none is given', async () => {
+    await filled();
+    expect(readFileSync(join(folder, 'store.key'), 'utf8')).toMatch(/^[A-Za-z0-9+/]{43}=\n$/);
+    expect(readdirSync(folder)).not.toContain('store.key.new');
+    expect(await shop()).toEqual(entry('a-token'));
+  });
+
+  it('are not on the disk where one is given', async () => {
+    await filled(keys(old));
+    expect(existsSync(join(folder, 'store.key'))).toBe(false);
+    expect(JSON.stringify(contents())).not.toContain(old);
+    expect(await shop(keys(old))).toEqual(entry('a-token'));
+  });
+
+  it('can be changed: a new one before the old one, and after one start without the old one', async () => {
+    await filled(keys(old));
+    expect(await shop(keys(newer, old))).toEqual(entry('a-token'));
+    expect(await shop(keys(newer))).toEqual(entry('a-token'));
+    expect((await refusalOf(keys(old))).message).toContain('sealed with another key');
+  });
+
+  it('can be taken over from the store: what its own key has sealed opens until it is sealed anew', async () => {
+    await filled();
+    expect(await shop(keys(newer))).toEqual(entry('a-token'));
+    rmSync(join(folder, 'store.key'));
+    expect(await shop(keys(newer))).toEqual(entry('a-token'));
+  });
+
+  it('are asked for when they are lost, and what was sealed is there again when they are back', async () => {
+    await filled();
+    const key = readFileSync(join(folder, 'store.key'));
+    rmSync(join(folder, 'store.key'));
+    const before = contents();
+    expect((await refusalOf()).message).toMatch(
+      /store\.key is gone\. Give the hub the key again .*, or move the folder away/,
+    );
+    expect(contents()).toEqual(before);
+    expect(await shop(new Secret(key.toString()))).toEqual(entry('a-token'));
+  });
+
+  it('are asked for when they are wrong, and nothing is changed', async () => {
+    await filled(keys(old));
+    const before = contents();
+    expect((await refusalOf(keys(newer))).message).toMatch(/is sealed with another key\. Give the hub the key again/);
+    expect(contents()).toEqual(before);
+    expect(await shop(keys(old))).toEqual(entry('a-token'));
+  });
+
+  it('are asked for when only some entries open, and what opens is not sealed anew', async () => {
+    await filled(keys(old));
+    const store = kept(EmbeddedStore.open(folder, keys(newer)));
+    await store.save('app-50/access-token', entry('x'));
+    await close(store);
+    const before = contents();
+    expect((await refusalOf(keys(newKey(), old))).message).toContain('sealed with another key');
+    expect(contents()).toEqual(before);
+    expect(await shop(keys(newKey(), old, newer))).toEqual(entry('a-token'));
+  });
+
+  it.each(['', 'password', 'x'.repeat(43) + '=='])(
+    'are 32 bytes each, which %j is not; it is not told',
+    async (text) => {
+      const { message } = await refusalOf(new Secret(`${text},canary-7f3a`));
+      expect(message).toMatch(/^STORE_KEY must be 32 random bytes in base64/);
+      expect(message).not.toContain('7f3a');
+      expect(existsSync(folder)).toBe(false);
+    },
+  );
+
+  it.each(['', '\n', 'canary-7f3a'])('are asked for when the file of the key holds %j instead', async (text) => {
+    await filled();
+    writeFileSync(join(folder, 'store.key'), text);
+    const before = contents();
+    const { message } = await refusalOf();
+    expect(message).toMatch(/store\.key holds no key\. Give the hub the key again/);
+    expect(message).not.toContain('7f3a');
+    expect(contents()).toEqual(before);
+  });
+});
+
+describe('a damaged store', () => {
+  const WAY_OUT =
+    /(Restore the folder from a copy|Give the hub the key again .*), or move the folder away.*Nothing was changed\.$/;
+  const database = (): string => join(folder, 'credentials.db');
+
+  function garble(from: number, length: number): void {
+    const bytes = readFileSync(database());
+    for (let at = from; at < Math.min(from + length, bytes.length); at += 1) bytes[at] = (at * 37 + 11) & 0xff;
+    writeFileSync(database(), bytes);
+  }
+
+  function foreign(sql: string): void {
+    rmSync(database());
+    meddle(sql);
+  }
+
+  it.each([
+    ['garbage at its start', (): void => garble(0, 100)],
+    ['garbage over its first page', (): void => garble(0, 4096)],
+    ['garbage in the middle', (): void => garble(4096, 4096)],
+    ['a little garbage in the middle', (): void => garble(6000, 200)],
+    ['garbage at its end', (): void => garble(statSync(database()).size - 300, 300)],
+    ['one bit that has fallen over', (): void => garble(statSync(database()).size - 40, 1)],
+    ['nothing but garbage', (): void => writeFileSync(database(), 'garbage '.repeat(4096))],
+    ['a byte', (): void => truncateSync(database(), 1)],
+    ['half a header', (): void => truncateSync(database(), 50)],
+    ['half a page', (): void => truncateSync(database(), 2048)],
+    ['one page of several', (): void => truncateSync(database(), 4096)],
+    ['all pages but one', (): void => truncateSync(database(), statSync(database()).size - 4096)],
+    ['no byte at all', (): void => truncateSync(database(), 0)],
+    ['the database of another program', (): void => foreign('CREATE TABLE shopping (item TEXT)')],
+    ['a database with the mark of another program', (): void => foreign('PRAGMA application_id = 7')],
+    [
+      'the database of another program with a write-ahead log',
+      (): void => foreign('PRAGMA journal_mode = WAL; CREATE TABLE shopping (item TEXT)'),
+    ],
+    ['an entry in the place of another', (): void => meddle(SWAP)],
+    [
+      'an entry that was cut short',
+      (): void => meddle("UPDATE entry SET sealed = substr(sealed, 1, 20) WHERE name = 'shop'"),
+    ],
+    ['an entry that is empty', (): void => meddle("UPDATE entry SET sealed = x'' WHERE name = 'shop'")],
+    ['no table', (): void => meddle('DROP TABLE entry')],
+  ])('with %s is refused with a way out, and not touched', async (_, damage) => {
+    await filled();
+    damage();
+    const before = contents();
+    const { message } = await refusalOf();
+    expect(message).toMatch(WAY_OUT);
+    expect(message).toContain(folder);
+    expect(message).not.toContain('7f3a');
+    expect(contents()).toEqual(before);
+  });
+
+  const SWAP = `
+    UPDATE entry SET name = 'swapped' WHERE name = 'shop';
+    UPDATE entry SET name = 'shop' WHERE name = 'app-1/access-token';
+    UPDATE entry SET name = 'app-1/access-token' WHERE name = 'swapped'`;
+
+  it('is as it was once the folder is restored from a copy', async () => {
+    await filled();
+    cpSync(folder, `${folder}.copy`, { recursive: true });
+    garble(0, 100);
+    await refusalOf();
+    rmSync(folder, { recursive: true });
+    cpSync(`${folder}.copy`, folder, { recursive: true });
+    expect(await shop()).toEqual(entry('a-token'));
+  });
+
+  it('is begun anew once the folder is moved away', async () => {
+    await filled();
+    garble(0, 100);
+    await refusalOf();
+    rmSync(folder, { recursive: true });
+    expect(await shop()).toBeUndefined();
+  });
+});

@@ -1,0 +1,68 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
+
+/** An answer as it came over the wire, byte for byte. */
+export interface WireReply {
+  readonly status: number;
+  /** Values by name in lower case. */
+  readonly headers: ReadonlyMap<string, string>;
+  readonly body: string;
+  readonly raw: string;
+}
+
+const PATIENCE_MS = 18_000;
+
+/**
+ * Sends bytes as they are, which `fetch` would tidy up or refuse, and reads every answer until the other side closes.
+ *
+ * @param dribble what is sent after that, again and again, for as long as the connection is open.
+ */
+export async function exchange(
+  url: string,
+  bytes: string | Buffer,
+  dribble?: { readonly bytes: string; readonly everyMs: number },
+): Promise<WireReply[]> {
+  const { hostname, port } = new URL(url);
+  const socket = connect(Number(port), hostname);
+  const patience = setTimeout(() => socket.destroy(new Error('nobody closed the connection')), PATIENCE_MS);
+  const dribbling = dribble && setInterval(() => socket.write(dribble.bytes), dribble.everyMs);
+  const chunks: Buffer[] = [];
+  socket.on('data', (chunk: Buffer) => chunks.push(chunk));
+  try {
+    socket.write(typeof bytes === 'string' ? Buffer.from(bytes, 'latin1') : bytes);
+    await once(socket, 'end');
+  } finally {
+    clearTimeout(patience);
+    clearInterval(dribbling);
+    socket.destroy();
+  }
+  return repliesIn(Buffer.concat(chunks).toString('latin1'));
+}
+
+/** One request whose header lines are sent as they are, over a connection of its own. */
+export async function exchangeOne(url: string, requestLine: string, lines: readonly string[] = []): Promise<WireReply> {
+  const request = [requestLine, 'Host: hub', ...lines, 'Connection: close', '', ''].join('\r\n');
+  const replies = await exchange(url, request);
+  const [reply] = replies;
+  if (!reply || replies.length > 1) throw new Error(`${replies.length} answers came to one request`);
+  return reply;
+}
+
+/** Only what the hub sends is understood: every body has a Content-Length. */
+function repliesIn(text: string): WireReply[] {
+  const replies: WireReply[] = [];
+  for (let start = 0; start < text.length;) {
+    const bodyStart = text.indexOf('\r\n\r\n', start) + 4;
+    const [statusLine = '', ...lines] = text.slice(start, bodyStart - 4).split('\r\n');
+    const headers = new Map(lines.map((line) => [nameIn(line), line.slice(line.indexOf(':') + 1).trim()]));
+    const end = bodyStart + Number(headers.get('content-length') ?? 0);
+    const body = text.slice(bodyStart, end);
+    replies.push({ status: Number(statusLine.split(' ')[1]), headers, body, raw: text.slice(start, end) });
+    start = end;
+  }
+  return replies;
+}
+
+function nameIn(line: string): string {
+  return line.slice(0, line.indexOf(':')).toLowerCase();
+}
