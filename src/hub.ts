@@ -7,6 +7,7 @@ import { LiveConfiguration } from './config/live-configuration.js';
 import type { Environment } from './config/secret-reader.js';
 import { CredentialsService } from './credentials/credentials.service.js';
 import { HubAdapter } from './http/hub.adapter.js';
+import { JsonBody } from './http/json-body.js';
 import { ProblemFilter } from './http/problem.filter.js';
 import { malformed } from './http/query.js';
 import { PLATFORMS } from './wechat/platforms/index.js';
@@ -14,7 +15,6 @@ import type { App } from './wechat/platforms/platform.js';
 
 /** Well below Kubernetes' 30 s: the longest chain of calls to WeChat, a dead token's ticket, ends before. */
 const PATIENCE_MS = 25_000;
-const MAX_BODY = '16kb';
 
 /** What the framework says of itself while it starts; nobody at three in the morning wants to read past it. */
 const FRAMEWORK = ['InstanceLoader', 'NestApplication', 'NestFactory', 'RouterExplorer', 'RoutesResolver'];
@@ -27,6 +27,13 @@ class HubLogger extends ConsoleLogger {
 
   override log(message: unknown, context?: string): void {
     if (context === undefined || !FRAMEWORK.includes(context)) super.log(message, context);
+  }
+}
+
+/** Leaves `__proto__` and `constructor` where a schema can refuse them; Nest would drop them unseen. */
+class StrictPipe extends StandardSchemaValidationPipe {
+  protected override stripProtoKeys(): void {
+    // Nothing of ours merges what clients send into other objects.
   }
 }
 
@@ -57,9 +64,8 @@ export class Hub {
     try {
       const credentials = app.get(CredentialsService);
       await credentials.apply(configuration.current.apps);
-      // Whatever a client calls it, the body is read as JSON.
-      app.useBodyParser('json', { limit: MAX_BODY, type: () => true, inflate: false });
-      app.useGlobalPipes(new StandardSchemaValidationPipe({ exceptionFactory: malformed }));
+      app.useGlobalInterceptors(new JsonBody());
+      app.useGlobalPipes(new StrictPipe({ exceptionFactory: malformed }));
       app.useGlobalFilters(new ProblemFilter(() => credentials.clock.now()));
       await app.init();
       await app.listen(configuration.current.settings.port);

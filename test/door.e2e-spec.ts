@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Hub } from '../src/hub.js';
 import { APPID, ask, type Reply, Stage, tokenFor, WEB_KEY } from './hub.fixture.js';
-import { exchangeOne, type WireReply } from './wire.fixture.js';
+import { exchange, exchangeOne, type WireReply } from './wire.fixture.js';
 
 const CLIENT_KEY = 'client-key-7d1e5b9f3a6c0d4e8f2b7a1c5d9e3f6b';
 const SHOP = { appid: 'wxshop0123456789', secret: 'shop-secret-4e8f2b7a1c5d9e3f' };
@@ -74,7 +74,7 @@ function signedBy(header: object, key: Parameters<typeof signWithKey>[2], hash: 
 
 function reversed(token: string): string {
   const [header = '', payload = '', signature = ''] = token.split('.');
-  return `${header}.${payload}.${[...signature].reverse().join('')}`;
+  return `${header}.${payload}.${Array.from(signature).reverse().join('')}`;
 }
 
 /** Changes bits that no byte is made of: a loose reader takes the part for the same. */
@@ -334,7 +334,7 @@ describe('the door', () => {
 
   it('stays shut when any one character of a good token is another', async () => {
     const token = good();
-    const others = [...'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.'];
+    const others = Array.from('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.');
     await fc.assert(
       fc.asyncProperty(fc.nat(token.length - 1), fc.constantFrom(...others), async (position, other) => {
         fc.pre(token[position] !== other);
@@ -375,6 +375,33 @@ describe('the door', () => {
       expect([reply.status, reply.text]).toEqual([401, REFUSAL]);
       expect(reply.headers.get('www-authenticate')).toBe('Bearer error="invalid_token"');
     }
+  });
+
+  it('tells apart whose requests come at once on one connection, as proxies may send them', async () => {
+    const keyed = (kid: string): string => signed(JSON.stringify({ alg: 'HS256', kid }), PAYLOAD, CLIENT_KEY);
+    const asking: readonly (readonly [token: string, status: number])[] = [
+      [good(), 200],
+      [keyed('reader'), 200],
+      [keyed('nobody'), 403],
+      [keyed('blind'), 404],
+      ['a.b.c', 401],
+      [withMembers({ kid: 'reader' }), 401],
+      [keyed('signer'), 403],
+      [good(), 200],
+    ];
+    const shuffled = fc.shuffledSubarray([...asking], { minLength: 2 });
+    await fc.assert(
+      fc.asyncProperty(shuffled, async (requests) => {
+        const lines = requests.map(
+          ([token], i) =>
+            `GET /apps/shop/access-token HTTP/1.1\r\nHost: hub\r\n${bearer(token).join('')}\r\n` +
+            `Connection: ${i === requests.length - 1 ? 'close' : 'keep-alive'}\r\n\r\n`,
+        );
+        const replies = await exchange(stage.url, lines.join(''));
+        expect(replies.map((reply) => reply.status)).toEqual(requests.map(([, status]) => status));
+      }),
+      { numRuns: 50 },
+    );
   });
 
   it('does not take the token from the query or a body', async () => {

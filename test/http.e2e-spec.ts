@@ -1,9 +1,9 @@
-import { gzipSync } from 'node:zlib';
-import { APPID, ask, type Reply, Stage, tokenFor } from './hub.fixture.js';
-import { exchange, exchangeOne } from './wire.fixture.js';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { APPID, type ask, type Reply, Stage, tokenFor } from './hub.fixture.js';
+import { exchange, exchangeOne } from './wire.fixture.js';
 
 const SHOP = { appid: 'wxshop0123456789', secret: 'shop-secret-4e8f2b7a1c5d9e3f' };
 const CRM = { corpid: 'ww0123456789abcdef', secret: 'crm-secret-1c5d9e3f4e8f2b7a' };
@@ -62,7 +62,7 @@ const EVERY_PATH = Object.keys(PATHS) as Path[];
 const OF_THE_ORIGINAL = EVERY_PATH.filter((path) => !path.startsWith('/apps/'));
 const OF_EVERY_APP = EVERY_PATH.filter((path) => path.startsWith('/apps/'));
 
-type Init = NonNullable<Parameters<typeof ask>[1]>;
+type Init = Omit<NonNullable<Parameters<typeof ask>[1]>, 'headers'> & { readonly headers?: Record<string, string> };
 
 const valueIn = ({ json }: Reply): string => (json['access_token'] ?? json['ticket']) as string;
 
@@ -315,7 +315,7 @@ describe('every answer', () => {
 describe('a method', () => {
   const GET_ONLY = [...EVERY_PATH, '/apps', '/apps/no-such-app/access-token'];
   const POST_ONLY = ['/apps/shop/access-token/report', '/apps/shop/jssdk-config', '/apps/no-such-app/jssdk-config'];
-  const isRefused = (reply: Reply, allow: string): void => {
+  const expectRefused = (reply: Reply, allow: string): void => {
     expectConstant(reply, 405, 'method-not-allowed', 'The method is not allowed here');
     expect(reply.headers.get('allow')).toBe(allow);
   };
@@ -323,11 +323,11 @@ describe('a method', () => {
   it.each(['POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'PROPFIND', 'REPORT', 'LOCK', 'PURGE', 'M-SEARCH'])(
     '%s is refused where only GET is known, with or without a token or a body',
     async (method) => {
-        for (const path of GET_ONLY) {
-        isRefused(await cold.ask(path, { method }), 'GET');
-        isRefused(await cold.ask(path, { method, token: null }), 'GET');
-        isRefused(await cold.ask(path, { method, body: 'a=b&c=d' }), 'GET');
-        isRefused(await cold.ask(path, { method, body: 'x'.repeat(20_000) }), 'GET');
+      for (const path of GET_ONLY) {
+        expectRefused(await cold.ask(path, { method }), 'GET');
+        expectRefused(await cold.ask(path, { method, token: null }), 'GET');
+        expectRefused(await cold.ask(path, { method, body: 'a=b&c=d' }), 'GET');
+        expectRefused(await cold.ask(path, { method, body: 'x'.repeat(20_000) }), 'GET');
       }
       expect(cold.simulator.world.calls).toEqual([]);
     },
@@ -336,7 +336,7 @@ describe('a method', () => {
   it.each(['GET', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'SEARCH'])(
     '%s is refused where only POST is known',
     async (method) => {
-      for (const path of POST_ONLY) isRefused(await cold.ask(path, { method }), 'POST');
+      for (const path of POST_ONLY) expectRefused(await cold.ask(path, { method }), 'POST');
       expect(cold.simulator.world.calls).toEqual([]);
     },
   );
@@ -366,13 +366,13 @@ describe('a method', () => {
     for (const path of ['/health/live', '/health/ready']) {
       const reply = await stage.ask(path, { method: 'HEAD', token: null });
       expect([path, reply.status, reply.text]).toEqual([path, 200, '']);
-      isRefused(await stage.ask(path, { method: 'POST', token: null }), 'GET');
+      expectRefused(await stage.ask(path, { method: 'POST', token: null }), 'GET');
     }
   });
 
   it('is not what a header says it should have been', async () => {
     for (const name of ['X-HTTP-Method-Override', 'X-HTTP-Method', 'X-Method-Override']) {
-      isRefused(await cold.ask('/access-token', { method: 'POST', headers: { [name]: 'GET' } }), 'GET');
+      expectRefused(await cold.ask('/access-token', { method: 'POST', headers: { [name]: 'GET' } }), 'GET');
     }
   });
 });
@@ -515,6 +515,7 @@ describe('parameters', () => {
     '/access-token?__proto__=1',
     '/access-token?__proto__[rotate_token]=1',
     '/access-token?constructor=1',
+    '/access-token?prototype=1',
     '/access-token?toString=1',
     '/access-token?hasOwnProperty=1',
     '/access_token?x=1',
@@ -814,7 +815,6 @@ describe('the body of a request', () => {
     '{"url":"https://a.example/\\u0000"}',
     `{"url":"https://a.example/${'x'.repeat(2048)}"}`,
     '{"url":"https://a.example/","x":1}',
-    '{"url":"https://a.example/","__proto__":1}',
     '{"URL":"https://a.example/"}',
   ])('of a page to sign has its address: not %s', async (body) => {
     const reply = await send(SIGN, body);

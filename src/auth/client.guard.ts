@@ -16,9 +16,18 @@ export class ClientGuard extends AuthGuard() {
   private readonly logger = new Logger('Auth');
 
   constructor(strategy: JwtStrategy) {
-    // The strategy itself and not its name: Passport knows one strategy per name in the whole process, and two hubs in
-    // one process would verify with each other's keys.
-    super({ defaultStrategy: strategy as unknown as string, session: false, property: 'client' });
+    super({
+      /**
+       * The strategy itself and not its name: Passport knows one strategy per name in the whole process, and two hubs in
+       * one process would verify with each other's keys. And another object for every request: Passport writes down on
+       * it whom to tell the outcome, and requests that come at once would get each other's.
+       */
+      get defaultStrategy() {
+        return Object.create(strategy) as string;
+      },
+      session: false,
+      property: 'client',
+    });
   }
 
   override async canActivate(context: ExecutionContext): Promise<boolean> {

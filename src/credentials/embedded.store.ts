@@ -1,6 +1,18 @@
 import { DatabaseSync, type DatabaseSyncInstance } from '@photostructure/sqlite';
-import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import type { Secret } from '../config/secret.js';
 import { Cipher, newKey, parseKeys, UnknownKey } from './cipher.js';
 import type { Entry, Store } from './store.js';
@@ -12,6 +24,8 @@ const DATABASE = 'credentials.db';
 const KEY_FILE = 'store.key';
 /** Tells our database from any other SQLite file: "wth" and a version of the layout. */
 const APPLICATION_ID = 0x77746801;
+
+const SMALLEST_DATABASE_BYTES = 512;
 
 /** Primary result codes of SQLite; the bytes above tell more of the circumstances. */
 const SQLITE_BUSY = 5;
@@ -141,26 +155,16 @@ export class EmbeddedStore implements Store {
 function openDatabase(path: string, folder: string): DatabaseSyncInstance {
   let database: DatabaseSyncInstance | undefined;
   try {
-    // SQLite would take an empty file for a new database; ours is never empty.
-    if (existsSync(path) && statSync(path).size === 0) throw new Error('its database is an empty file');
+    if (!existsSync(path)) makeDatabase(path);
+    if (!isOurs(path)) throw new Error('it is not a database of this hub');
     database = new DatabaseSync(path, { timeout: 0 });
-    const { application_id: owner } = database.prepare('PRAGMA application_id').get() as { application_id: number };
-    const isOurs = owner === APPLICATION_ID;
-    // Looked at before anything else is done: a setting of the journal would be written into the file of others.
-    if (!isOurs && (owner !== 0 || !isUnused(database))) throw new Error('it is not a database of this hub');
     // A rollback journal, not a write-ahead log: damage then shows in the database itself and cannot pass for the past.
     database.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = TRUNCATE; PRAGMA synchronous = FULL');
-    database.exec('BEGIN EXCLUSIVE');
-    if (!isOurs) {
-      database.exec(
-        `CREATE TABLE entry (name TEXT PRIMARY KEY, sealed BLOB NOT NULL) STRICT, WITHOUT ROWID;
-         PRAGMA application_id = ${APPLICATION_ID}`,
-      );
-    }
-    database.exec('COMMIT');
+    database.exec('BEGIN EXCLUSIVE; COMMIT');
     const { quick_check: verdict } = database.prepare('PRAGMA quick_check(1)').get() as { quick_check: string };
     if (verdict !== 'ok') throw new Error('it is damaged');
-    chmodSync(path, 0o600);
+    // That its table is there shows at the first look into it.
+    isEmpty(database);
     return database;
   } catch (error) {
     database?.close();
@@ -175,10 +179,57 @@ function openDatabase(path: string, folder: string): DatabaseSyncInstance {
   }
 }
 
+/** Puts a new database in its place whole: what a crash, or a full disk, leaves half-made must not be in the way. */
+function makeDatabase(path: string): void {
+  const workshop = mkdtempSync(`${path}.`);
+  const draft = join(workshop, DATABASE);
+  try {
+    const database = new DatabaseSync(draft);
+    database.exec(
+      `PRAGMA synchronous = FULL;
+       BEGIN;
+       CREATE TABLE entry (name TEXT PRIMARY KEY, sealed BLOB NOT NULL) STRICT, WITHOUT ROWID;
+       PRAGMA application_id = ${APPLICATION_ID};
+       COMMIT`,
+    );
+    database.close();
+    chmodSync(draft, 0o600);
+    place(draft, path);
+  } finally {
+    rmSync(workshop, { recursive: true, force: true });
+  }
+}
+
+/** A link, unlike a name that is changed, does not push away what another hub has just put there. */
+function place(draft: string, path: string): void {
+  try {
+    linkSync(draft, path);
+  } catch {
+    // It is there already, or the file system knows no links.
+    if (!existsSync(path)) renameSync(draft, path);
+  }
+}
+
+/** Looks without a trace: opened as usual, the file of another program could get a journal, or lose one. */
+function isOurs(path: string): boolean {
+  // SQLite would take a file with next to nothing in it for a new database; ours never is.
+  if (statSync(path).size < SMALLEST_DATABASE_BYTES) throw new Error('its database was emptied or cut short');
+  const url = pathToFileURL(path);
+  url.searchParams.set('immutable', '1');
+  const database = new DatabaseSync(url, { readOnly: true });
+  try {
+    return (
+      (database.prepare('PRAGMA application_id').get() as { application_id: number }).application_id === APPLICATION_ID
+    );
+  } finally {
+    database.close();
+  }
+}
+
 /** Ends the use of a database. Statements outlive close() until they are collected, and would hold the lock. */
 function release(database: DatabaseSyncInstance): void {
   database.exec('PRAGMA locking_mode = NORMAL');
-  database.prepare('SELECT count(*) FROM entry').get();
+  database.prepare('SELECT count(*) FROM sqlite_schema').get();
   database.close();
 }
 
@@ -195,10 +246,6 @@ function refusal(folder: string, reason: string, keyIsMissing: boolean): StoreRe
   return new StoreRefused(
     `the store in DATA_DIR (${folder}) cannot be read: ${reason}. ${out}, or move the folder away: the hub then asks WeChat anew for every credential. Nothing was changed.`,
   );
-}
-
-function isUnused(database: DatabaseSyncInstance): boolean {
-  return (database.prepare('SELECT count(*) AS tables FROM sqlite_schema').get() as { tables: number }).tables === 0;
 }
 
 function isEmpty(database: DatabaseSyncInstance): boolean {

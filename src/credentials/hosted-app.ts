@@ -41,6 +41,8 @@ export interface RotationBudget {
 
 /** An app is asked at most this often whether its token is alive, whoever reports it dead. */
 const PROBE_APART_MS = 10_000;
+/** Reports come in crowds: a moment's patience lets a crowd share one question. */
+const CROWD_MS = 250;
 
 /** One configured app with all that is kept for it. */
 export class HostedApp {
@@ -156,8 +158,8 @@ export class HostedApp {
 
   /** Asks about the token that is current when its turn has come, for all who wait by then. */
   private async probe(): Promise<boolean> {
-    const wait = this.probedAt + PROBE_APART_MS - this.outside.now();
-    if (wait > 0) await this.outside.sleep(wait, this.closing.signal);
+    const wait = Math.max(CROWD_MS, this.probedAt + PROBE_APART_MS - this.outside.now());
+    await this.outside.sleep(wait, this.closing.signal);
     if (this.closing.signal.aborted) throw new Closed();
     this.probedAt = this.outside.now();
     const { value } = await this.accessToken.get();

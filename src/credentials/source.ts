@@ -1,6 +1,7 @@
-import type { Kept, Mint, Minted, Nature, Need, Ration } from '../wechat/platforms/platform.js';
+import type { Kept, Mint, Nature, Need, Ration } from '../wechat/platforms/platform.js';
 import { WechatError, WechatNonsense } from '../wechat/wechat.error.js';
 import { AllowanceSpent, spend } from './allowance.js';
+import { accept, isExclusive, LATE_ARRIVAL_MS, standing, withIntent } from './lost-calls.js';
 import { type Credential, dueOf, type Flaw, freshUntil, otherThan, type Policy, usable } from './policy.js';
 import { NotTheCredential, waitAfter } from './retry.js';
 import type { Entry } from './store.js';
@@ -83,10 +84,6 @@ export interface SourceStatus {
 
 /** Clocks are put right by a little all the time; a stored instant that is further ahead is not to be trusted. */
 const CLOCK_SLACK_MS = 5000;
-/** No token lives longer than two hours, so what a lost call brought about is over by then. */
-const INTENT_MATTERS_MS = 7_200_000;
-/** A call whose answer was lost may still reach WeChat this much later, after the next one even. */
-const LATE_ARRIVAL_MS = 15_000;
 /** How long to wait for WeChat to see that a life is over, before asking again. */
 const LIFE_ENDS_LATER_MS = [250, 500, 1000];
 /** A store that refused a write is tried again this much later. */
@@ -128,10 +125,7 @@ export class Source implements Kept {
 
   /** The credential as it stands, usable or not; its life is cut where a call may have ended it early. */
   get current(): Credential | undefined {
-    const { credential, intents: [first] = [] } = this.entry;
-    if (!credential || first === undefined || this.nature.supersedesAfterMs === undefined) return credential;
-    const end = first + this.nature.supersedesAfterMs;
-    return end < credential.expiresAt ? { ...credential, expiresAt: end } : credential;
+    return standing(this.entry, this.nature);
   }
 
   get status(): SourceStatus {
@@ -277,16 +271,17 @@ export class Source implements Kept {
   private async askUntilUsable(need: Need): Promise<Credential> {
     for (const patience of [...LIFE_ENDS_LATER_MS, undefined]) {
       const askedAt = this.outside.now();
-      await this.intend(askedAt);
+      const intending = withIntent(this.entry, this.nature, askedAt);
+      if (intending !== this.entry) await this.keep(intending);
       const minted = await this.mint(need).catch((error: unknown) => {
         if (isInDoubt(error) && this.entry.intents) this.lostAt = askedAt;
         throw error;
       });
       const known = this.entry.credential;
-      const credential = this.accept(minted, askedAt);
+      const credential = accept(this.entry, this.nature, minted, askedAt);
       const isNew = credential.version !== known?.version;
       // A lost call that arrives only now would supersede the new value, or bring one where we were told the old.
-      const isOver = askedAt >= this.lostAt + LATE_ARRIVAL_MS || (isNew && !this.isExclusive);
+      const isOver = askedAt >= this.lostAt + LATE_ARRIVAL_MS || (isNew && !isExclusive(this.nature));
       await this.settle(credential, isOver ? undefined : [askedAt]);
       if (usable(credential, this.outside.now()) === undefined) return credential;
       if (patience === undefined || credential.refused || this.closed) break;
@@ -305,47 +300,6 @@ export class Source implements Kept {
     const event = isNew ? 'minted' : 'unchanged';
     const seconds = Math.round((credential.expiresAt - now) / 1000);
     this.outside.tell({ event, name: this.name, flaw, version: credential.version, seconds });
-  }
-
-  /** What is true of an answer: a value that we know already lives no longer for being told again. */
-  private accept({ value, expiresIn }: Minted, askedAt: number): Credential {
-    const { credential: known, intents = [] } = this.entry;
-    const life = expiresIn * 1000;
-    if (known?.value === value) return this.acceptAgain(known, life, askedAt);
-    // A value that is new to us may be as old as a call whose answer was lost.
-    const lost = this.nature.repeats === 'full-life' ? intents.filter((at) => at < askedAt && askedAt < at + life) : [];
-    const [issuedAt = askedAt, ...births] = [...lost, askedAt];
-    // Versions follow the clock, so that they do not fall even when the store is lost.
-    const version = Math.max((known?.version ?? 0) + 1, Math.floor(askedAt / 1000));
-    return { value, issuedAt, expiresAt: issuedAt + life, version, ...(births.length > 0 && { births }) };
-  }
-
-  private acceptAgain(known: Credential, toldLife: number, askedAt: number): Credential {
-    const { births = [], ...rest } = known;
-    const life = known.expiresAt - known.issuedAt;
-    // It outlived what the lost call would have begun, so it began with a later one.
-    const isOutlived = (birth: number): boolean => askedAt >= birth + life + LATE_ARRIVAL_MS;
-    const [birth, ...later] = births.filter((other) => !isOutlived(other));
-    if (isOutlived(known.issuedAt) && birth !== undefined) {
-      return { ...rest, issuedAt: birth, expiresAt: birth + life, births: later };
-    }
-    const mayLiveOn = this.nature.repeats === 'life-left' && usable(known, askedAt) === 'expired';
-    const expiresAt = mayLiveOn ? askedAt + toldLife : Math.min(askedAt + toldLife, known.expiresAt);
-    return { ...known, expiresAt, ...(askedAt >= dueOf(known, 0) && { repeated: true }) };
-  }
-
-  /** Whether asking for a new value ends the old one. */
-  private get isExclusive(): boolean {
-    return this.nature.supersedesAfterMs !== undefined;
-  }
-
-  /** Writes down that a call begins, where its outcome matters even if nobody hears of it. */
-  private async intend(now: number): Promise<void> {
-    const isHarmless = this.nature.repeats === 'life-left' || !(this.isExclusive || this.nature.repeats);
-    if (isHarmless) return;
-    const open = this.entry.intents?.filter((at) => at > now - INTENT_MATTERS_MS) ?? [];
-    // The first call that may have ended the credential is the one that counts; of births, each one may.
-    if (open.length === 0 || !this.isExclusive) await this.keep({ ...this.entry, intents: [...open, now] });
   }
 
   /** Writes down what is known now that a call has its outcome: the credential, and the doubts that remain. */
@@ -373,7 +327,11 @@ export class Source implements Kept {
   private async spend(ration: Ration): Promise<void> {
     const now = this.outside.now();
     const spent = spend(this.entry.spent ?? [], ration, now);
-    await this.keep({ ...this.entry, spent, ...(this.isExclusive && { intents: this.entry.intents ?? [now] }) });
+    await this.keep({
+      ...this.entry,
+      spent,
+      ...(isExclusive(this.nature) && { intents: this.entry.intents ?? [now] }),
+    });
   }
 
   /** A store that cannot write takes nothing away: the entry holds in memory, the fault is told, and tried again. */

@@ -32,7 +32,7 @@ export class HubAdapter extends ExpressAdapter {
     app.enable('strict routing');
     app.set('query parser', readQuery);
     super(app);
-    app.use(giveRequestId, refuseLongTargets, this.refuseOtherMethods);
+    app.use(giveRequestId, refuseLongTargets, this.refuseHead);
   }
 
   override initHttpServer(_options: NestApplicationOptions): void {
@@ -77,14 +77,10 @@ export class HubAdapter extends ExpressAdapter {
     this.server.closeAllConnections();
   }
 
-  /**
-   * Before anybody reads a body. Express would run the handler of GET for HEAD; only the watchers of machines may ask
-   * so.
-   */
-  private readonly refuseOtherMethods = (request: Request, response: Response, next: NextFunction): void => {
-    const method = request.method === 'HEAD' && request.path.startsWith('/health/') ? 'GET' : request.method;
-    if (methodsOf(this.getInstance<Express>(), request.path).includes(method)) next();
-    else this.refuse(request, response);
+  /** Express would run the handler of GET for HEAD; only the watchers of machines may ask so. */
+  private readonly refuseHead = (request: Request, response: Response, next: NextFunction): void => {
+    if (request.method === 'HEAD' && !request.path.startsWith('/health/')) this.refuse(request, response);
+    else next();
   };
 
   /** Nothing is here, or not for this method: a path that is there for others is told apart. */

@@ -71,13 +71,12 @@ export class ProblemFilter implements ExceptionFilter {
     }
     if (error instanceof Unavailable) return this.wechatFailed(error, PROBLEMS.unreachable);
     if (error instanceof Undecided) return this.wechatFailed(error, PROBLEMS.undecided);
-    if (error instanceof HttpException) {
-      const status = error.getStatus();
-      const kind = BY_STATUS[status];
-      // Express says so of a path that is not properly percent-encoded.
-      const detail = error.cause instanceof URIError ? 'The path is not properly percent-encoded.' : DETAILS[status];
-      if (kind) return { kind, ...(detail !== undefined && { particulars: { detail } }) };
-    }
+    const status = statusOf(error);
+    const kind = BY_STATUS[status];
+    // Express says so of a path that is not properly percent-encoded.
+    const isPath = error instanceof HttpException && error.cause instanceof URIError;
+    const detail = isPath ? 'The path is not properly percent-encoded.' : DETAILS[status];
+    if (kind) return { kind, ...(detail !== undefined && { particulars: { detail } }) };
     this.logger.error(`A request failed in a way that nobody foresaw: ${describe(error)}`);
     return { kind: PROBLEMS.internal, particulars: {} };
   }
@@ -99,6 +98,13 @@ export class ProblemFilter implements ExceptionFilter {
   private retryAfter(retryAt: number): Readonly<Record<string, string>> {
     return { 'Retry-After': String(Math.max(1, Math.ceil((retryAt - this.now()) / 1000))) };
   }
+}
+
+/** The status that Nest, or a library of Express, gave an error; 0 for errors that have none. */
+function statusOf(error: unknown): number {
+  if (error instanceof HttpException) return error.getStatus();
+  const { status } = error as { readonly status?: unknown };
+  return typeof status === 'number' ? status : 0;
 }
 
 /** Where an error comes from, but not what it says: a message may quote anything. */

@@ -8,6 +8,9 @@ export class MalformedRequest extends Error {
   }
 }
 
+/** Names that Nest drops on the way to the schema that has to refuse them. */
+const DROPPED = new Set(['__proto__', 'constructor', 'prototype']);
+
 /**
  * Reads a query into plain names and values; a repeated name becomes a list, which no schema of ours takes.
  * @throws MalformedRequest when the percent-encoding is broken, which other readers pass over in silence.
@@ -21,8 +24,7 @@ export function readQuery(text: string | undefined | null): Record<string, strin
     throw new MalformedRequest('The query is not properly percent-encoded.');
   }
   for (const [name, value] of new URLSearchParams(text)) {
-    // `__proto__` would be dropped on the way to the schema that has to refuse it.
-    if (name === '__proto__') throw new MalformedRequest('There is a parameter that this path does not know.');
+    if (DROPPED.has(name)) throw new MalformedRequest('There is a parameter that this path does not know.');
     const before = Object.hasOwn(query, name) ? query[name] : undefined;
     query[name] = before === undefined ? value : [before, value].flat();
   }

@@ -13,6 +13,8 @@ import { type Dialect, WechatNonsense, WechatRefusal, WechatUnreachable } from '
 /** One deadline for the whole exchange: names, connection, TLS, request, answer. */
 export const CALL_DEADLINE_MS = 5000;
 const MAX_ANSWER_BYTES = 64 * 1024;
+/** The answer as it is: left to itself, axios would ask for it compressed, and here nobody would unpack it. */
+const HEADERS = { 'Accept-Encoding': 'identity' };
 
 /** The parameters of a call; a {@link Secret} among them is kept out of whatever is told about the call. */
 export type Parameters = Readonly<Record<string, string | boolean | Secret>>;
@@ -55,7 +57,8 @@ export class WechatClient {
    */
   async call(dialect: Dialect, call: WechatCall): Promise<WechatAnswer> {
     const { root, ...agents } = this.upstreams[dialect];
-    const url = new URL(root.pathname.replace(/\/+$/, '') + call.path, root);
+    const url = new URL(root);
+    url.pathname = root.pathname.replace(/\/+$/, '') + call.path;
     for (const [name, value] of Object.entries(revealed(call.query))) url.searchParams.set(name, String(value));
     const text = await this.exchange({
       ...agents,
@@ -65,9 +68,9 @@ export class WechatClient {
             method: 'POST',
             // Bytes, so that a Content-Length goes along: WeChat answers 412 to a body in chunks.
             data: Buffer.from(JSON.stringify(revealed(call.body))),
-            headers: { 'Content-Type': 'application/json' },
+            headers: { ...HEADERS, 'Content-Type': 'application/json' },
           }
-        : { method: 'GET' }),
+        : { method: 'GET', headers: HEADERS }),
     });
     return readAnswer(text, dialect, call);
   }
@@ -126,14 +129,15 @@ function revealed(parameters: Parameters = {}): Record<string, string | boolean>
  */
 export function readAnswer(text: string, dialect: Dialect, call: WechatCall): WechatAnswer {
   const answer = parseAnswer(text);
-  const errcode = answer['errcode'] ?? 0;
-  if (errcode === 0) return answer;
-  if (typeof errcode !== 'number' && !(typeof errcode === 'string' && /^-?\d+$/.test(errcode))) {
+  const written = answer['errcode'] ?? 0;
+  if (typeof written !== 'number' && !(typeof written === 'string' && /^-?\d+$/.test(written))) {
     throw new WechatNonsense('its errcode is not a number');
   }
+  const errcode = Number(written);
+  if (errcode === 0) return answer;
   const { query = {}, body = {}, carriesCredential = false } = call;
   const sent = [...Object.values(query), ...Object.values(body)].filter((value) => value instanceof Secret);
-  throw new WechatRefusal(dialect, Number(errcode), readable(answer['errmsg'], sent), carriesCredential);
+  throw new WechatRefusal(dialect, errcode, readable(answer['errmsg'], sent), carriesCredential);
 }
 
 function parseAnswer(text: string): WechatAnswer {
@@ -155,7 +159,10 @@ function parseAnswer(text: string): WechatAnswer {
 function readable(errmsg: unknown, sent: readonly Secret[]): string {
   let text = typeof errmsg === 'string' ? errmsg : '';
   for (const secret of sent) {
-    for (const form of [secret.reveal(), encodeURIComponent(secret.reveal())]) text = text.replaceAll(form, '[secret]');
+    const value = secret.reveal();
+    // As it is, as others encode it in addresses, and as it stood in ours.
+    const forms = [value, encodeURIComponent(value), new URLSearchParams({ '': value }).toString().slice(1)];
+    for (const form of forms) text = text.replaceAll(form, '[secret]');
   }
   return text.replace(/[^\x20-\x7e\p{L}\p{P}]/gu, ' ').slice(0, 300);
 }

@@ -60,11 +60,11 @@ export class VirtualTime implements HubClock {
 
   /** Lets time pass until a promise has its outcome, and gives it; a promise that waits for nothing is an error. */
   async during<T>(promise: Promise<T>): Promise<T> {
-    let isPending = true;
-    const ended = promise.finally(() => (isPending = false));
+    const state = { isPending: true };
+    const ended = promise.finally(() => (state.isPending = false));
     ended.catch(() => undefined);
     await settled();
-    while (isPending) {
+    while (state.isPending) {
       const next = this.appointments[0];
       if (!next) throw new Error('this promise waits for nothing that will happen');
       await this.passUntil(next.at);

@@ -14,8 +14,9 @@ export function minted(answer: WechatAnswer, field: string): Minted {
   const value = answer[field];
   const expiresIn = answer['expires_in'];
   if (typeof value !== 'string' || !PRINTABLE.test(value)) throw new WechatNonsense(`it has no usable ${field}`);
-  if (typeof expiresIn !== 'number' || !(expiresIn > 0))
+  if (typeof expiresIn !== 'number' || !Number.isFinite(expiresIn) || expiresIn <= 0) {
     throw new WechatNonsense('its expires_in is no positive number');
+  }
   return { value, expiresIn: Math.min(expiresIn, LONGEST_LIFE_S) };
 }
 

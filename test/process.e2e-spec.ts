@@ -1,0 +1,237 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { connect, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { APPID, APPSECRET, ask, environmentFor, WEB_KEY } from './hub.fixture.js';
+import { HubProcess } from './process.fixture.js';
+import { Simulator } from './simulator/server.js';
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
+
+describe('the process', () => {
+  let simulator: Simulator;
+  let dataDir: string;
+  let environment: Record<string, string>;
+  const hubs: HubProcess[] = [];
+  const start = async (more: object = {}, wrapper?: readonly string[]): Promise<HubProcess> => {
+    const hub = await HubProcess.start({ ...environment, ...more }, wrapper);
+    hubs.push(hub);
+    return hub;
+  };
+
+  beforeEach(async () => {
+    simulator = await Simulator.start();
+    simulator.world.account({ appid: APPID, secret: APPSECRET, kind: 'official-account' });
+    dataDir = mkdtempSync(join(tmpdir(), 'hub-'));
+    environment = environmentFor(simulator, dataDir);
+  });
+  afterEach(async () => {
+    await Promise.all(hubs.splice(0).map((hub) => hub.kill()));
+    await simulator.stop();
+    rmSync(dataDir, { recursive: true, force: true });
+  });
+
+  const opened = async (hub: HubProcess, text: string): Promise<Socket> => {
+    const socket = connect(Number(new URL(hub.url).port), '127.0.0.1');
+    socket.on('error', () => undefined);
+    await once(socket, 'connect');
+    socket.write(text);
+    return socket;
+  };
+
+  describe('that is told to stop', () => {
+    it.each(['SIGTERM', 'SIGINT'] as const)(
+      'ends with 0 after %s, with idle connections and half a request open',
+      async (signal) => {
+        const hub = await start();
+        expect((await ask(`${hub.url}/access-token`)).status).toBe(200);
+        await opened(hub, '');
+        const half = await opened(hub, 'GET /access-token HTTP/1.1\r\nHost: hub\r\nAuth');
+        hub.signal(signal);
+        hub.signal(signal);
+        expect(await hub.exited).toEqual({ code: 0, signal: null });
+        half.destroy();
+      },
+    );
+
+    it('answers what came in, says that it is not ready, stores what is minted, and asks nothing more', async () => {
+      simulator.world.faults.add({ kind: 'slow', milliseconds: 2000, path: '/cgi-bin/token' });
+      const hub = await start();
+      const reads = Promise.all(Array.from({ length: 20 }, () => ask(`${hub.url}/access-token`)));
+      await simulatorIsAsked(simulator);
+      hub.signal('SIGTERM');
+      await hub.says(/Shutting down/);
+      const ready = await ask(`${hub.url}/health/ready`, { token: null });
+      expect([ready.status, ready.headers.get('connection')]).toEqual([503, 'close']);
+      expect((await ask(`${hub.url}/health/live`, { token: null })).status).toBe(200);
+      const ticket = await ask(`${hub.url}/ticket?type=jsapi`);
+      expect([ticket.status, ticket.headers.get('retry-after')]).toEqual([503, '1']);
+      const values = new Set((await reads).map(({ status, text }) => `${status} ${text}`));
+      expect(await hub.exited).toEqual({ code: 0, signal: null });
+      const next = await start();
+      expect(values).toEqual(new Set([`200 ${(await ask(`${next.url}/access-token`)).text}`]));
+      expect(simulator.world.count('/cgi-bin/token')).toBe(1);
+    });
+
+    it('ends with 0 as the first process of a container', async () => {
+      const hub = await start({}, ['unshare', '--fork', '--pid', '--kill-child']);
+      expect((await ask(`${hub.url}/access-token`)).status).toBe(200);
+      await opened(hub, '');
+      // The signal has to come from outside of the namespace, to the hub itself and not to the program that made it.
+      const [child = ''] = spawnSync('ps', ['-o', 'pid=', '--ppid', String(hub.pid)])
+        .stdout.toString()
+        .trim()
+        .split('\n');
+      process.kill(Number(child), 'SIGTERM');
+      expect(await hub.exited).toEqual({ code: 0, signal: null });
+    });
+
+    it('ends with 0 though the signal came before it listened', async () => {
+      const preload = join(dataDir, 'impatient.cjs');
+      writeFileSync(
+        preload,
+        `process.on('newListener', (name) => {
+           if (name === 'SIGTERM') setImmediate(() => process.kill(process.pid, 'SIGTERM'));
+         });`,
+      );
+      const hub = HubProcess.launch({ ...environment, NODE_OPTIONS: `--require ${preload}` });
+      hubs.push(hub);
+      expect(await hub.exited).toEqual({ code: 0, signal: null });
+    });
+  });
+
+  describe('that is killed', () => {
+    it('starts again with what it had, without asking WeChat', async () => {
+      const first = await start();
+      const token = (await ask(`${first.url}/access-token`)).text;
+      const ticket = (await ask(`${first.url}/ticket?type=jsapi`)).text;
+      await first.kill();
+      simulator.world.outage('127.0.0.1', true);
+      const second = await start();
+      expect((await ask(`${second.url}/access-token`)).text).toBe(token);
+      expect((await ask(`${second.url}/ticket?type=jsapi`)).text).toBe(ticket);
+      expect(simulator.world.calls).toHaveLength(2);
+    });
+
+    it('in the middle of a rotation, trusts the old value for five minutes and gets a new one', async () => {
+      const first = await start();
+      const old = (await ask(`${first.url}/access-token`)).text;
+      simulator.world.faults.add({ kind: 'hang', executed: true, path: '/cgi-bin/token', times: 1 });
+      const rotation = ask(`${first.url}/access-token?rotate_token=${old}`).catch(() => undefined);
+      await simulatorIsAsked(simulator, 2);
+      await first.kill();
+      await rotation;
+      simulator.world.faults.add({ kind: 'slow', milliseconds: 1000, path: '/cgi-bin/token' });
+      const second = await start();
+      const doubted = (await ask(`${second.url}/apps/default/access-token`)).json;
+      expect(doubted['access_token']).toBe(old);
+      expect(doubted['expires_in']).toBeLessThanOrEqual(300);
+      await second.says(/new value/);
+      expect((await ask(`${second.url}/access-token`)).text).not.toBe(old);
+    });
+  });
+
+  it.each([3600, -3600])('lives through a system clock that is moved by %d s', async (seconds) => {
+    const preload = join(dataDir, 'clock.cjs');
+    writeFileSync(
+      preload,
+      `const real = Date.now; let ahead = 0;
+       Date.now = () => real() + ahead;
+       process.on('SIGUSR2', () => { ahead = ${seconds * 1000}; });`,
+    );
+    const hub = await start({ NODE_OPTIONS: `--require ${preload}` });
+    const before = (await ask(`${hub.url}/apps/default/access-token`)).json;
+    hub.signal('SIGUSR2');
+    await hub.says(/clock was moved/);
+    // The client's JWT is by its own clock, which was moved alike.
+    const after = (await ask(`${hub.url}/apps/default/access-token`, { token: jwtAt(Date.now() / 1000 + seconds) }))
+      .json;
+    expect(after['access_token']).toBe(before['access_token']);
+    expect(Math.abs(Number(after['expires_in']) - Number(before['expires_in']))).toBeLessThan(30);
+    const expiresAt = Date.parse(String(after['expires_at'])) - Date.parse(String(before['expires_at']));
+    expect(Math.abs(expiresAt - seconds * 1000)).toBeLessThan(3000);
+    await hub.kill();
+    expect(simulator.world.calls).toHaveLength(1);
+  });
+
+  it('keeps its secrets to itself: in what it prints, answers and stores', async () => {
+    const hub = await start();
+    const told: string[] = [];
+    const tell = async (path: string, init?: Parameters<typeof ask>[1]): Promise<void> => {
+      const { text, headers } = await ask(hub.url + path, init);
+      told.push(text, JSON.stringify([...headers]));
+    };
+    const token = (await ask(`${hub.url}/access-token`)).text;
+    const ticket = (await ask(`${hub.url}/ticket?type=jsapi`)).text;
+    simulator.world.faults.add({ kind: 'errcode', errcode: 40125, errmsg: `bad ${APPSECRET}`, path: '/cgi-bin/token' });
+    simulator.world.faults.add({ kind: 'errcode', errcode: 45009, errmsg: `no more for ${token}` });
+    await tell(`/access-token?rotate_token=${token}`);
+    await tell('/ticket?type=wx_card');
+    await tell('/health/ready', { token: null });
+    simulator.world.faults.clear();
+    simulator.world.faults.add({ kind: 'reset' });
+    await tell('/ticket?type=sdk');
+    await tell('/apps/default/access-token/report', { method: 'POST', body: JSON.stringify({ token }) });
+    await tell('/access-token', { token: 'not.a.token' });
+    await tell('/health/ready', { token: null });
+    const folder = spawnSync('bash', ['-c', 'cat "$0"/*', dataDir]).stdout.toString('latin1');
+    for (const secret of [APPSECRET, WEB_KEY, token, ticket]) {
+      for (const form of [
+        secret,
+        encodeURIComponent(secret),
+        Buffer.from(secret).toString('base64'),
+        secret.slice(0, 16),
+      ]) {
+        expect(hub.output).not.toContain(form);
+        expect(folder).not.toContain(form);
+        expect(told.join('\n')).not.toContain(form);
+      }
+    }
+    expect(spawnSync('stat', ['-c', '%a', dataDir]).stdout.toString().trim()).toBe('700');
+    expect(
+      new Set(spawnSync('bash', ['-c', 'stat -c %a "$0"/*', dataDir]).stdout.toString().trim().split('\n')),
+    ).toEqual(new Set(['600']));
+  });
+
+  it('prints a JWT that the hub takes', async () => {
+    const hub = await start();
+    const printed = spawnSync('npm', ['run', '--silent', 'jwt', '--', '--kid', 'web', '--ttl', '5m'], {
+      cwd: ROOT,
+      env: { PATH: process.env['PATH'], JWT_KEY_web: WEB_KEY },
+    });
+    expect((await ask(`${hub.url}/access-token`, { token: printed.stdout.toString().trim() })).status).toBe(200);
+  });
+
+  it('shows itself in the demo, whose lines can be copied', async () => {
+    const demo = spawn(process.execPath, ['scripts/demo.mjs'], {
+      cwd: ROOT,
+      env: { PATH: process.env['PATH'], PORT: '0' },
+    });
+    let said = '';
+    demo.stdout.setEncoding('utf8').on('data', (chunk: string) => (said += chunk));
+    while (!said.includes('Ctrl-C')) await once(demo.stdout, 'data');
+    const lines = [...said.matchAll(/^ {2}(curl -H 'Authorization: Bearer .*)$/gm)].map(([, line = '']) => line);
+    const answers = lines.map((line) => spawnSync('bash', ['-c', `${line} -s --fail`]));
+    expect(answers.map(({ status }) => status)).toEqual([0, 0, 0, 0]);
+    expect(answers[1]?.stdout.toString()).toContain(`"access_token":"${answers[0]?.stdout.toString() ?? ''}"`);
+    demo.kill('SIGINT');
+    expect(await once(demo, 'exit')).toEqual([0, null]);
+  });
+});
+
+/** Waits until a call has reached WeChat. */
+async function simulatorIsAsked(simulator: Simulator, calls = 1): Promise<void> {
+  while (simulator.world.calls.length < calls) await new Promise((resolve) => setImmediate(resolve));
+}
+
+/** A JWT of somebody whose clock reads so many seconds. */
+function jwtAt(seconds: number): string {
+  const printed = spawnSync(process.execPath, [
+    '-e',
+    `console.log(require('jsonwebtoken').sign({ aud: 'wechat-token-hub', iat: ${Math.floor(seconds)} }, '${WEB_KEY}', { keyid: 'web' }))`,
+  ]);
+  return printed.stdout.toString().trim();
+}
