@@ -52,8 +52,7 @@ async function refusal(
   const hub = HubProcess.launch({ ...environment, ...changes }, wrapper);
   hubs.push(hub);
   expect(await hub.exited).toEqual({ code: EX_CONFIG, signal: null });
-  expect(hub.output).toMatch(/^wechat-token-hub cannot start\.\n/);
-  expect(hub.output).not.toMatch(/ {4}at /);
+  expect(hub.output).toMatch(/^wechat-token-hub cannot start\.$/m);
   expect(hub.output).not.toContain(APPSECRET);
   expect(hub.output).not.toContain(WEB_KEY);
   return hub.output;
@@ -86,7 +85,8 @@ describe('a hub with a bad configuration', () => {
       APPSECRET_FILE: 'canary-file-7f3a',
       JWT_KEY_web: '-----BEGIN canary-7f3a',
     });
-    expect(output.split('\n').slice(1)).toEqual([
+    expect(output.split('\n')).toEqual([
+      'wechat-token-hub cannot start.',
       'The configuration has 4 faults:',
       '  - PORT: must be a whole number from 0 to 65535',
       '  - WECHAT_API_ROOT: must be an http or https address without credentials, query and fragment',
@@ -154,10 +154,18 @@ describe('a hub that is killed', () => {
   });
 });
 
-/** Without the rights of root there is no mounting and no user to change to. */
-const itAsRoot = process.getuid?.() === 0 ? it : it.skip;
+/** Mounting takes the rights of root, and a container may not even leave it those. */
+function canMount(): boolean {
+  const place = mkdtempSync(join(tmpdir(), 'disk-probe-'));
+  const isMounted = spawnSync('mount', ['-t', 'tmpfs', 'tmpfs', place]).status === 0;
+  if (isMounted) spawnSync('umount', [place]);
+  rmSync(place, { recursive: true, force: true });
+  return isMounted;
+}
 
-describe('a hub on a disk of its own', () => {
+const describeWithDisk = canMount() ? describe : describe.skip;
+
+describeWithDisk('a hub on a disk of its own (which takes the right to mount one)', () => {
   function mount(...options: readonly string[]): void {
     mkdirSync(join(folder, 'data'), { recursive: true });
     const args = ['-t', 'tmpfs', '-o', options.join(','), 'tmpfs', join(folder, 'data')];
@@ -172,18 +180,19 @@ describe('a hub on a disk of its own', () => {
 
   const filler = (): string => join(folder, 'data', 'filler');
 
+  /** Writes until nothing more goes onto the disk. */
   function fill(): void {
     const file = openSync(filler(), 'a');
     try {
       for (;;) writeSync(file, Buffer.alloc(4096));
     } catch (error) {
-      expect(error).toMatchObject({ code: 'ENOSPC' });
+      if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error;
     } finally {
       closeSync(file);
     }
   }
 
-  itAsRoot('serves on when the disk is full, says so, and stores again by itself when there is room', async () => {
+  it('serves on when the disk is full, says so, and stores again by itself when there is room', async () => {
     mount('size=256k');
     const hub = await start();
     fill();
@@ -204,7 +213,7 @@ describe('a hub on a disk of its own', () => {
     expect(hub.output).not.toContain(token);
   });
 
-  itAsRoot('starts with what it has when the disk is full, and serves it', async () => {
+  it('starts with what it has when the disk is full, and serves it', async () => {
     mount('size=256k');
     const first = await start();
     const token = await served(first);
@@ -216,7 +225,7 @@ describe('a hub on a disk of its own', () => {
     expect(simulator.world.count('/cgi-bin/token')).toBe(1);
   });
 
-  itAsRoot('refuses to begin on a full disk, and begins as if nothing had been when there is room', async () => {
+  it('refuses to begin on a full disk, and begins as if nothing had been when there is room', async () => {
     mount('size=256k');
     fill();
     expect(await refusal()).toMatch(
@@ -226,12 +235,12 @@ describe('a hub on a disk of its own', () => {
     expect(await served(await start())).not.toBe('');
   });
 
-  itAsRoot('refuses a disk that cannot be written', async () => {
+  it('refuses a disk that cannot be written', async () => {
     mount('ro');
     expect(await refusal()).toMatch(/DATA_DIR cannot be used: .+\. Give the hub a folder that it may write to/);
   });
 
-  itAsRoot('refuses a folder that its user may not write to', async () => {
+  it('refuses a folder that its user may not write to', async () => {
     mount('mode=755');
     chmodSync(folder, 0o755);
     const asNobody = ['setpriv', `--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups'];
@@ -240,16 +249,13 @@ describe('a hub on a disk of its own', () => {
     );
   });
 
-  itAsRoot(
-    'takes a volume that belongs to others and that its group may write to, as Kubernetes makes them',
-    async () => {
-      mount('mode=2770', `gid=${NOBODY}`);
-      chmodSync(folder, 0o755);
-      const asNobody = ['setpriv', `--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups'];
-      const first = await start(asNobody);
-      const token = await served(first);
-      await first.kill();
-      expect(await served(await start(asNobody))).toBe(token);
-    },
-  );
+  it('takes a volume that belongs to others and that its group may write to, as Kubernetes makes them', async () => {
+    mount('mode=2770', `gid=${NOBODY}`);
+    chmodSync(folder, 0o755);
+    const asNobody = ['setpriv', `--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups'];
+    const first = await start(asNobody);
+    const token = await served(first);
+    await first.kill();
+    expect(await served(await start(asNobody))).toBe(token);
+  });
 });

@@ -169,7 +169,8 @@ function openDatabase(path: string, folder: string): DatabaseSyncInstance {
   } catch (error) {
     database?.close();
     const code = ((error as { errcode?: number }).errcode ?? 0) & 0xff;
-    if (NOT_WRITABLE.has(code)) throw unusable(error);
+    const isOfTheSystem = (error as NodeJS.ErrnoException).syscall !== undefined;
+    if (isOfTheSystem || NOT_WRITABLE.has(code)) throw unusable(error);
     if (code === SQLITE_BUSY) {
       throw new StoreRefused(
         `another hub is using DATA_DIR (${folder}). Two hubs would end each other's tokens: stop the other one, or give this one a folder and apps of its own.`,

@@ -1,0 +1,85 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+/** The clock ticks of Linux' accounts, USER_HZ: 100 a second on every machine that runs Node. */
+const TICK_MS = 10;
+const START_PATIENCE_MS = 60_000;
+
+/** A server in a process of its own, so that the operating system counts what it costs apart from everything else. */
+export class Program {
+  private constructor(
+    private readonly child: ChildProcess,
+    /** Where it listens, on the loopback interface. */
+    readonly url: string,
+    /** Milliseconds from its start until it said that it listens. */
+    readonly startedInMs: number,
+  ) {}
+
+  /**
+   * Starts a script and waits until it says on which port it listens.
+   * @param script relative to the checkout.
+   * @throws Error with what it said instead.
+   */
+  static async start(
+    script: string,
+    args: readonly string[] = [],
+    environment: Readonly<Record<string, string>> = {},
+  ): Promise<Program> {
+    const startedAt = performance.now();
+    const child = spawn(process.execPath, [fromCheckout(script), ...args], {
+      env: environment,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    let said = '';
+    try {
+      const port = await new Promise<string>((resolve, reject) => {
+        const hear = (chunk: string): void => {
+          said += chunk;
+          const [, port] = /Listening on port (\d+)/.exec(said) ?? [];
+          if (port === undefined) return;
+          for (const stream of [child.stdout, child.stderr]) stream.off('data', hear).resume();
+          resolve(port);
+        };
+        for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', hear);
+        child.once('exit', () => reject(new Error('it ended')));
+        AbortSignal.timeout(START_PATIENCE_MS).addEventListener('abort', () => reject(new Error('it took too long')));
+      });
+      return new Program(child, `http://127.0.0.1:${port}`, performance.now() - startedAt);
+    } catch (error) {
+      child.kill('SIGKILL');
+      throw new Error(`${script} did not start:\n${said}`, { cause: error });
+    }
+  }
+
+  /** The processor time that it has used so far, in milliseconds, all its threads together. */
+  get cpuMs(): number {
+    // The name of the program, in parentheses, may hold anything; user and system time are fields 14 and 15 (proc(5)).
+    const fields = this.proc('stat').replace(/^.*\) /s, '').split(' ');
+    return (Number(fields[11]) + Number(fields[12])) * TICK_MS;
+  }
+
+  /** Its resident memory, in MB of a million bytes: now, or the most it ever had. */
+  residentMb(when: 'now' | 'most' = 'now'): number {
+    const field = when === 'now' ? 'VmRSS' : 'VmHWM';
+    const [, kibibytes] = new RegExp(`^${field}:\\s*(\\d+) kB$`, 'm').exec(this.proc('status')) ?? [];
+    return (Number(kibibytes) * 1024) / 1e6;
+  }
+
+  /** Ends it in order. */
+  async stop(): Promise<void> {
+    if (this.child.exitCode !== null || this.child.signalCode !== null) return;
+    this.child.kill('SIGTERM');
+    await once(this.child, 'exit');
+  }
+
+  private proc(file: string): string {
+    return readFileSync(`/proc/${String(this.child.pid)}/${file}`, 'utf8');
+  }
+}
+
+/** The place of a file of the checkout; this file runs from `build/bench/`. */
+export function fromCheckout(path: string): string {
+  return fileURLToPath(new URL(`../../${path}`, import.meta.url));
+}

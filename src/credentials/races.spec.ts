@@ -1,0 +1,65 @@
+import fc from 'fast-check';
+import type { Minted } from '../wechat/platforms/platform.js';
+import { type Outside, Source } from './source.js';
+import type { Entry } from './store.js';
+
+const START = Date.UTC(2026, 0, 1);
+const deeds = fc.array(fc.constantFrom('read', 'rotate', 'condemn', 'renew', 'close'), { minLength: 1, maxLength: 12 });
+
+/** A source whose every await ends when, and in which order, the scheduler likes. */
+function raced(scheduler: fc.Scheduler): { source: Source; minted: string[]; saved: Map<string, Entry> } {
+  const minted: string[] = [];
+  const saved = new Map<string, Entry>();
+  const outside: Outside = {
+    now: () => START + 6_950_000,
+    random: () => 0,
+    sleep: () => scheduler.schedule(Promise.resolve(), 'sleep'),
+    // Saves of one name take effect in the order of the calls, whenever they end: so the store promises.
+    save: (name, entry) => {
+      saved.set(name, entry);
+      return scheduler.schedule(Promise.resolve(), 'saved');
+    },
+    tell: () => undefined,
+    wake: () => undefined,
+  };
+  const mint = (): Promise<Minted> => {
+    const value = `T${minted.push('')}`;
+    minted[minted.length - 1] = value;
+    return scheduler.schedule(Promise.resolve({ value, expiresIn: 7200 }), `minted ${value}`);
+  };
+  const credential = { value: 'T0', issuedAt: START, expiresAt: START + 7_200_000, version: 1 };
+  return { source: new Source('x', mint, { supersedesAfterMs: 300_000 }, outside, { credential }), minted, saved };
+}
+
+describe('whatever comes together, in whatever order it ends', () => {
+  it('one value is replaced once, by a value that all then have, in memory and in the store', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.scheduler(), deeds, async (scheduler, done) => {
+        const { source, minted, saved } = raced(scheduler);
+        const act = {
+          read: () => source.get(),
+          rotate: () => source.replace('T0', () => undefined),
+          condemn: () => source.condemn('T0'),
+          renew: () => source.wake(),
+          close: () => source.close(),
+        };
+        const results = done.map((deed) =>
+          scheduler.schedule(Promise.resolve(), deed).then(() =>
+            act[deed]().then(
+              (credential) => ({ deed, value: credential?.value }),
+              () => ({ deed, value: undefined }),
+            ),
+          ),
+        );
+        for (const { deed, value } of await scheduler.waitFor(Promise.all(results))) {
+          if ((deed === 'rotate' || deed === 'condemn') && value !== undefined) expect(value).toBe('T1');
+        }
+        expect(minted.length).toBeLessThanOrEqual(1);
+        const present = source.current;
+        expect(present?.value).toBe(minted[0] ?? 'T0');
+        if (minted.length > 0) expect(saved.get('x')).toEqual({ credential: present });
+      }),
+      { numRuns: 500 },
+    );
+  });
+});
