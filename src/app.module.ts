@@ -3,14 +3,15 @@ import { ConfigModule } from '@nestjs/config';
 import { AuthModule } from './auth/auth.module.js';
 import { LiveConfiguration } from './config/live-configuration.js';
 import { CredentialsModule } from './credentials/credentials.module.js';
+import { Store } from './credentials/store.js';
 import { HealthModule } from './health/health.module.js';
 import type { App } from './wechat/platforms/platform.js';
 
-/** The hub, put together around one configuration. */
+/** The hub, put together around one configuration and one store. */
 @Global()
 @Module({})
 export class AppModule {
-  static of(configuration: LiveConfiguration<App>): DynamicModule {
+  static of(configuration: LiveConfiguration<App>, store: Store): DynamicModule {
     return {
       module: AppModule,
       imports: [
@@ -26,8 +27,11 @@ export class AppModule {
         CredentialsModule,
         HealthModule,
       ],
-      providers: [{ provide: LiveConfiguration, useValue: configuration }],
-      exports: [LiveConfiguration],
+      providers: [
+        { provide: LiveConfiguration, useValue: configuration },
+        { provide: Store, useValue: store },
+      ],
+      exports: [LiveConfiguration, Store],
     };
   }
 }

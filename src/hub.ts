@@ -6,6 +6,7 @@ import { AppModule } from './app.module.js';
 import { LiveConfiguration } from './config/live-configuration.js';
 import type { Environment } from './config/secret-reader.js';
 import { CredentialsService } from './credentials/credentials.service.js';
+import { EmbeddedStore } from './credentials/embedded.store.js';
 import { HubAdapter } from './http/hub.adapter.js';
 import { JsonBody } from './http/json-body.js';
 import { ProblemFilter } from './http/problem.filter.js';
@@ -55,8 +56,11 @@ export class Hub {
    */
   static async start(environment: Environment, logger: LoggerService | false = new HubLogger()): Promise<Hub> {
     const configuration = LiveConfiguration.read(environment, PLATFORMS);
+    const { dataDir, storeKeys, port } = configuration.current.settings;
+    // Ahead of the framework, which would wrap the reason for a refusal into a report of its own.
+    const store = EmbeddedStore.open(dataDir, storeKeys);
     const adapter = new HubAdapter();
-    const app = await NestFactory.create<NestExpressApplication>(AppModule.of(configuration), adapter, {
+    const app = await NestFactory.create<NestExpressApplication>(AppModule.of(configuration, store), adapter, {
       logger,
       bodyParser: false,
       abortOnError: false,
@@ -68,13 +72,13 @@ export class Hub {
       app.useGlobalPipes(new StrictPipe({ exceptionFactory: malformed }));
       app.useGlobalFilters(new ProblemFilter(() => credentials.clock.now()));
       await app.init();
-      await app.listen(configuration.current.settings.port);
+      await app.listen(port);
     } catch (error) {
       await app.close();
       throw error;
     }
     const hub = new Hub(app, adapter, configuration, (app.getHttpServer().address() as AddressInfo).port);
-    await hub.followConfiguration();
+    hub.followConfiguration();
     return hub;
   }
 
@@ -89,7 +93,7 @@ export class Hub {
     await this.app.close();
   }
 
-  private async followConfiguration(): Promise<void> {
+  private followConfiguration(): void {
     const { warnings, apps, clients } = this.configuration.current;
     for (const warning of warnings) this.logger.warn(warning);
     this.logger.log(`Listening on port ${this.port}, for ${apps.size} app(s) and ${clients.size} client(s).`);
@@ -114,6 +118,6 @@ export class Hub {
           },
         );
     });
-    await this.configuration.follow();
+    this.configuration.follow();
   }
 }

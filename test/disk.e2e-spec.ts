@@ -52,7 +52,7 @@ async function refusal(
   const hub = HubProcess.launch({ ...environment, ...changes }, wrapper);
   hubs.push(hub);
   expect(await hub.exited).toEqual({ code: EX_CONFIG, signal: null });
-  expect(hub.output).toMatch(/^wechat-token-hub cannot start\.$/m);
+  expect(hub.output).toMatch(/^wechat-token-hub cannot start\.\n/);
   expect(hub.output).not.toContain(APPSECRET);
   expect(hub.output).not.toContain(WEB_KEY);
   return hub.output;
@@ -126,7 +126,7 @@ describe('the folder of a hub', () => {
 
   it('is refused when it is none', async () => {
     writeFileSync(join(folder, 'data'), '');
-    expect(await refusal()).toMatch(/DATA_DIR cannot be used: EEXIST\. Give the hub a folder that it may write to/);
+    expect(await refusal()).toMatch(/DATA_DIR cannot be used: ENOTDIR\. Give the hub a folder that it may write to/);
   });
 });
 

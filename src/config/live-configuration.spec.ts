@@ -116,7 +116,7 @@ describe('the configuration in force', () => {
     write('hub.json', text('shop'));
     write('shop.secret', 'old\n');
     read();
-    await live.follow();
+    live.follow();
   });
 
   it.each([
@@ -228,7 +228,7 @@ describe('a configuration that changes while the hub starts', () => {
     write('shop.secret', 'old');
     read();
     write('shop.secret', 'new');
-    await live.follow();
+    live.follow();
     expect(await changes.next()).toEqual({ accepted: true });
     expect(secrets()).toEqual({ shop: 'new' });
   });
@@ -247,7 +247,7 @@ describe('a configuration that Kubernetes projects into a folder', () => {
     project('..2026_11_22_09_00_00.1', { 'hub.json': text('shop'), 'shop.secret': 'old' });
     for (const name of ['hub.json', 'shop.secret']) symlinkSync(`..data/${name}`, join(folder, name));
     read();
-    await live.follow();
+    live.follow();
   });
 
   it('changes when the link is swapped, as often as that is', async () => {
@@ -282,7 +282,7 @@ describe('a configuration of the environment alone', () => {
             .transform((app) => ({ identity: app.appid, secret: app.secret.reveal() })),
       },
     ]);
-    await live.follow();
+    live.follow();
     expect(live.current.files.size).toBe(0);
   });
 });

@@ -49,13 +49,11 @@ export class LiveConfiguration<A extends { readonly identity: string }> {
   }
 
   /** Starts to follow the files; call {@link stop} to end it. */
-  follow(): Promise<void> {
-    if (this.watched.size > 0) {
-      this.looking = setInterval(() => this.look(), LOOK_AGAIN_MS);
-      // Once right now, for what has changed since the start.
-      this.look();
-    }
-    return Promise.resolve();
+  follow(): void {
+    if (this.watched.size === 0) return;
+    this.looking = setInterval(() => this.look(), LOOK_AGAIN_MS);
+    // Once right now, for what has changed since the start.
+    this.look();
   }
 
   stop(): void {

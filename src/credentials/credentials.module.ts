@@ -10,7 +10,6 @@ import { tellInWords } from './chronicle.js';
 import { SteadyClock } from './clock.js';
 import { CredentialsController } from './credentials.controller.js';
 import { CredentialsService } from './credentials.service.js';
-import { EmbeddedStore } from './embedded.store.js';
 import { RefreshCron } from './refresh.cron.js';
 import { Store } from './store.js';
 
@@ -20,12 +19,6 @@ import { Store } from './store.js';
   controllers: [CredentialsController],
   providers: [
     RefreshCron,
-    {
-      provide: Store,
-      inject: [ConfigService],
-      useFactory: (config: ConfigService<Settings, true>): Store =>
-        EmbeddedStore.open(config.get('dataDir'), config.get('storeKeys')),
-    },
     {
       provide: CredentialsService,
       inject: [Store, WechatClient, ConfigService],

@@ -11,7 +11,7 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Secret } from '../config/secret.js';
 import { Cipher, newKey, parseKeys, UnknownKey } from './cipher.js';
@@ -60,8 +60,7 @@ export class EmbeddedStore implements Store {
   static open(folder: string, keys?: Secret): EmbeddedStore {
     const given = keys ? givenKeys(keys) : [];
     try {
-      // A folder that was there before may be shared with care by the operator: its mode is not ours to change.
-      mkdirSync(folder, { recursive: true, mode: 0o700 });
+      makeFolder(resolve(folder));
     } catch (error) {
       throw unusable(error);
     }
@@ -93,8 +92,8 @@ export class EmbeddedStore implements Store {
         throw refusal(this.folder, `the entry ${name} ${what}`, error instanceof UnknownKey);
       }
     }
-    // Only when every entry is known to open: a refusal changes nothing.
-    await Promise.all(stale.map((name) => this.save(name, entries.get(name) ?? {})));
+    // Only when every entry is known to open: a refusal changes nothing. What cannot be written now can be read later.
+    await Promise.allSettled(stale.map((name) => this.save(name, entries.get(name) ?? {})));
     return entries;
   }
 
@@ -150,6 +149,16 @@ export class EmbeddedStore implements Store {
       // The store is closed, or the disk fails: then the next write fails, too, and tries this again.
     }
   }
+}
+
+/**
+ * Makes a folder and those above it, for this user alone. One that was there before may be shared with care by the
+ * operator: its mode is not ours to change. (Node's own recursion does not end below /proc.)
+ */
+function makeFolder(folder: string): void {
+  if (existsSync(folder)) return;
+  makeFolder(dirname(folder));
+  mkdirSync(folder, { mode: 0o700 });
 }
 
 function openDatabase(path: string, folder: string): DatabaseSyncInstance {
