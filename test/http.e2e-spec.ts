@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import { APPID, type ask, type Reply, Stage, tokenFor } from './hub.fixture.js';
+import { APPID, type Asking, type Reply, Stage, tokenFor } from './hub.fixture.js';
 import { exchange, exchangeOne } from './wire.fixture.js';
 
 const SHOP = { appid: 'wxshop0123456789', secret: 'shop-secret-4e8f2b7a1c5d9e3f' };
@@ -62,7 +62,7 @@ const EVERY_PATH = Object.keys(PATHS) as Path[];
 const OF_THE_ORIGINAL = EVERY_PATH.filter((path) => !path.startsWith('/apps/'));
 const OF_EVERY_APP = EVERY_PATH.filter((path) => path.startsWith('/apps/'));
 
-type Init = Omit<NonNullable<Parameters<typeof ask>[1]>, 'headers'> & { readonly headers?: Record<string, string> };
+type Init = Omit<NonNullable<Asking>, 'headers'> & { readonly headers?: Record<string, string> };
 
 const valueIn = ({ json }: Reply): string => (json['access_token'] ?? json['ticket']) as string;
 

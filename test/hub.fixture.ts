@@ -28,13 +28,19 @@ export interface Reply {
   readonly json: Record<string, unknown>;
 }
 
+/** A request to a hub; without a `token` of its own it is the client `web`'s, with `null` nobody's. */
+export interface Asking extends Omit<RequestInit, 'headers'> {
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly token?: string | null;
+}
+
 /** Asks a hub as the client `web` would, unless told otherwise. */
-export async function ask(url: string, init: RequestInit & { readonly token?: string | null } = {}): Promise<Reply> {
+export async function ask(url: string, init: Asking = {}): Promise<Reply> {
   const { token = tokenFor(), headers, ...rest } = init;
   const authorization = token === null ? {} : { Authorization: `Bearer ${token}` };
   const response = await fetch(url, { redirect: 'manual', ...rest, headers: { ...authorization, ...headers } });
   const text = await response.text();
-  const isJson = /json/.test(response.headers.get('content-type') ?? '');
+  const isJson = response.headers.get('content-type')?.includes('json');
   const json = (isJson && text ? JSON.parse(text) : {}) as Record<string, unknown>;
   return { status: response.status, headers: response.headers, text, json };
 }
@@ -65,12 +71,12 @@ export class Stage {
   }
 
   /** Asks for a path of the hub. */
-  ask(path: string, init?: Parameters<typeof ask>[1]): Promise<Reply> {
+  ask(path: string, init: Asking = {}): Promise<Reply> {
     return ask(this.url + path, init);
   }
 
   /** Posts JSON to a path of the hub. */
-  post(path: string, body: unknown, init?: Parameters<typeof ask>[1]): Promise<Reply> {
+  post(path: string, body: unknown, init: Asking = {}): Promise<Reply> {
     const headers = { 'Content-Type': 'application/json' };
     return this.ask(path, { method: 'POST', body: JSON.stringify(body), headers, ...init });
   }

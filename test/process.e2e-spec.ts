@@ -5,7 +5,7 @@ import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { APPID, APPSECRET, ask, environmentFor, WEB_KEY } from './hub.fixture.js';
+import { APPID, APPSECRET, ask, environmentFor, WEB_KEY, type Asking } from './hub.fixture.js';
 import { HubProcess } from './process.fixture.js';
 import { Simulator } from './simulator/server.js';
 
@@ -161,7 +161,7 @@ describe('the process', () => {
   it('keeps its secrets to itself: in what it prints, answers and stores', async () => {
     const hub = await start();
     const told: string[] = [];
-    const tell = async (path: string, init?: Parameters<typeof ask>[1]): Promise<void> => {
+    const tell = async (path: string, init?: Asking): Promise<void> => {
       const { text, headers } = await ask(hub.url + path, init);
       told.push(text, JSON.stringify([...headers]));
     };

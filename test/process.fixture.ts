@@ -22,12 +22,17 @@ export class HubProcess {
     for (const stream of [child.stdout, child.stderr]) {
       stream?.setEncoding('utf8').on('data', (chunk: string) => (this.text += chunk));
     }
-    this.exited = once(child, 'exit').then(([code, signal]) => ({ code, signal }) as Exit);
+    this.exited = new Promise((resolve) => {
+      child.once('exit', (code, signal) => {
+        resolve({ code, signal });
+      });
+    });
   }
 
   /** Starts it without waiting for anything. `wrapper` is a command in front, as `['bash', '-c', …, '--']`. */
   static launch(environment: Environment, wrapper: readonly string[] = []): HubProcess {
-    const [command = process.execPath, ...args] = [...wrapper, process.execPath, MAIN];
+    const args = [...wrapper, process.execPath, MAIN];
+    const command = args.shift() ?? process.execPath;
     const env = { PATH: process.env['PATH'], ...environment };
     return new HubProcess(spawn(command, args, { env, stdio: ['ignore', 'pipe', 'pipe'] }));
   }

@@ -265,9 +265,9 @@ describe('the app of APPID', () => {
 
   it('is what WECHAT_TOKEN_ENDPOINT speaks of', () => {
     const text = `apps: { shop: { platform: official-account, appid: ${APPID}, secret: { env: S } } }`;
-    expect(faultsOf(() => readFile(text, { ...CLIENT, S: 's', WECHAT_TOKEN_ENDPOINT: 'stable' }))).toEqual([
+    expect(readFile(text, { ...CLIENT, S: 's', WECHAT_TOKEN_ENDPOINT: 'stable' }).warnings).toContain(
       'WECHAT_TOKEN_ENDPOINT: speaks of the app of APPID, which is not set',
-    ]);
+    );
   });
 
   it('is not told twice when it is at fault and a client names it', () => {

@@ -70,7 +70,7 @@ export function readConfiguration<A extends { readonly identity: string }>(
 
   const apps = new AppReader(platforms, secretSchema(read), faults);
   for (const [name, written] of Object.entries(file?.apps ?? {})) apps.add(name, written, `HUB_CONFIG.apps.${name}`);
-  addDefaultApp(environment, secrets, apps, faults);
+  addDefaultApp(environment, secrets, apps, warnings);
 
   const clients = new Map<string, Client>();
   let clientsWritten = 0;
@@ -174,10 +174,10 @@ function addDefaultApp<A extends { readonly identity: string }>(
   { APPID: appid, WECHAT_TOKEN_ENDPOINT: endpoint }: Environment,
   secrets: SecretReader,
   apps: AppReader<A>,
-  faults: Faults,
+  warnings: string[],
 ): void {
   if (appid === undefined && !secrets.isSet('APPSECRET')) {
-    if (endpoint !== undefined) faults.add('WECHAT_TOKEN_ENDPOINT', 'speaks of the app of APPID, which is not set');
+    if (endpoint !== undefined) warnings.push('WECHAT_TOKEN_ENDPOINT: speaks of the app of APPID, which is not set');
     return;
   }
   apps.add(

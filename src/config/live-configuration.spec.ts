@@ -112,7 +112,7 @@ afterEach(() => {
 });
 
 describe('the configuration in force', () => {
-  beforeEach(async () => {
+  beforeEach(() => {
     write('hub.json', text('shop'));
     write('shop.secret', 'old\n');
     read();
@@ -243,7 +243,7 @@ describe('a configuration that Kubernetes projects into a folder', () => {
     renameSync(join(folder, '..data_tmp'), join(folder, '..data'));
   }
 
-  beforeEach(async () => {
+  beforeEach(() => {
     project('..2026_11_22_09_00_00.1', { 'hub.json': text('shop'), 'shop.secret': 'old' });
     for (const name of ['hub.json', 'shop.secret']) symlinkSync(`..data/${name}`, join(folder, name));
     read();
@@ -272,7 +272,7 @@ describe('a configuration that Kubernetes projects into a folder', () => {
 });
 
 describe('a configuration of the environment alone', () => {
-  it('has no files to follow, and does not keep the process', async () => {
+  it('has no files to follow, and does not keep the process', () => {
     live = LiveConfiguration.read({ APPID: 'wx1', APPSECRET: 's', JWT_KEY_web: 'k' }, [
       {
         name: 'official-account',

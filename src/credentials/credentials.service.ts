@@ -24,8 +24,6 @@ export interface Surroundings extends Pick<Outside, 'random' | 'sleep'> {
 
 /** The cache: every credential of every configured app, and the clockwork that keeps them good. */
 export class CredentialsService {
-  /** How often WeChat refused a value that should have been good: somebody else mints for the same account. */
-  foreignMints = 0;
   private readonly due = new DueList<Source>();
   private readonly outside: Outside;
   private apps: ReadonlyMap<string, HostedApp> = new Map();
@@ -46,7 +44,6 @@ export class CredentialsService {
       // What outlives the process is in the wall clock's time, by which the next process will read it.
       save: (name, entry) => store.save(name, shifted(entry, this.drift)),
       tell: (event) => {
-        if (event.event === 'refused-by-wechat') this.foreignMints += 1;
         surroundings.tell(event);
       },
       wake: (source, at) => {

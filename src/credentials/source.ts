@@ -80,12 +80,21 @@ export interface SourceStatus {
   readonly usable: boolean;
   readonly failure: { readonly error: unknown; readonly retryAt: number } | undefined;
   readonly unsaved: boolean;
+  readonly foreignMints: ForeignMints;
+}
+
+/** How often WeChat refused a value that should have been good: somebody else mints for the same account. */
+export interface ForeignMints {
+  readonly count: number;
+  /** Epoch milliseconds of the last time. */
+  readonly lastAt?: number;
 }
 
 /** Clocks are put right by a little all the time; a stored instant that is further ahead is not to be trusted. */
 const CLOCK_SLACK_MS = 5000;
 /** How long to wait for WeChat to see that a life is over, before asking again. */
 const LIFE_ENDS_LATER_MS = [250, 500, 1000];
+const NO_FOREIGN_MINTS: ForeignMints = { count: 0 };
 /** A store that refused a write is tried again this much later. */
 const SAVE_AGAIN_MS = 5000;
 
@@ -101,6 +110,7 @@ export class Source implements Kept {
   private due = Infinity;
   /** When the last call began whose outcome nobody knows. */
   private lostAt = -Infinity;
+  private foreignMints: ForeignMints = NO_FOREIGN_MINTS;
   private saveAgainAt: number | undefined;
   private closed = false;
 
@@ -135,6 +145,7 @@ export class Source implements Kept {
       usable: credential !== undefined && usable(credential, this.outside.now()) === undefined,
       failure: this.failure,
       unsaved: this.saveAgainAt !== undefined,
+      foreignMints: this.foreignMints,
     };
   }
 
@@ -166,7 +177,10 @@ export class Source implements Kept {
   async condemn(refused: string): Promise<Credential> {
     const { credential } = this.entry;
     if (credential?.value === refused && !credential.refused) {
-      if (!this.turn) this.outside.tell({ event: 'refused-by-wechat', name: this.name, version: credential.version });
+      if (!this.turn) {
+        this.foreignMints = { count: this.foreignMints.count + 1, lastAt: this.outside.now() };
+        this.outside.tell({ event: 'refused-by-wechat', name: this.name, version: credential.version });
+      }
       await this.keep({ ...this.entry, credential: { ...credential, refused: true } });
     }
     return this.obtain(usable);

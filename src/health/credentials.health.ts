@@ -15,6 +15,9 @@ interface CredentialHealth {
   readonly version?: number;
   readonly seconds_left?: number;
   readonly stored: boolean;
+  /** How often WeChat refused it although the hub had not replaced it, and when last. */
+  readonly foreign_mints?: number;
+  readonly last_foreign_mint?: string;
   readonly error?: { readonly errcode?: number; readonly advice: string; readonly retry_in: number };
 }
 
@@ -45,14 +48,13 @@ export class CredentialsHealth {
     const credentials = [...this.service.all].flatMap(([app, { kept }]) =>
       [...kept].flatMap(([kind, source]) => this.healthOf(app, kind, source) ?? []),
     );
-    const facts = { foreign_mints: this.service.foreignMints, credentials };
     const isWell = credentials.every(({ state, stored }) => state === 'good' && stored);
-    return isWell ? indicator.up(facts) : indicator.degraded(facts);
+    return isWell ? indicator.up({ credentials }) : indicator.degraded({ credentials });
   }
 
   /** Nothing for a credential that nobody has asked for yet. */
   private healthOf(app: string, kind: string, source: Source): CredentialHealth | undefined {
-    const { credential, usable, failure, unsaved } = source.status;
+    const { credential, usable, failure, unsaved, foreignMints } = source.status;
     if (!credential && !failure) return undefined;
     const now = this.service.clock.now();
     const errcode = refusalIn(failure?.error)?.errcode;
@@ -62,6 +64,10 @@ export class CredentialsHealth {
       state: !usable ? 'unusable' : failure ? 'failing' : 'good',
       ...(credential && { version: credential.version, seconds_left: secondsLeft(credential, now) }),
       stored: !unsaved,
+      ...(foreignMints.lastAt !== undefined && {
+        foreign_mints: foreignMints.count,
+        last_foreign_mint: new Date(foreignMints.lastAt + this.service.clock.drift()).toISOString(),
+      }),
       ...(failure && {
         error: {
           ...(errcode !== undefined && { errcode }),
