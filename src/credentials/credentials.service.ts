@@ -3,7 +3,7 @@ import type { Wechat } from '../wechat/wechat.client.js';
 import type { Clock } from './clock.js';
 import { DueList } from './due-list.js';
 import { HostedApp, type RotationBudget } from './hosted-app.js';
-import { type Outside, type Source, type SourceEvent } from './source.js';
+import type { Outside, Sleeper, SourceEvent } from './outside.js';
 import { type Entry, shifted, type Store } from './store.js';
 
 /** How many renewals may be under way at once: enough for ten thousand apps, few enough not to look like an attack. */
@@ -24,7 +24,7 @@ export interface Surroundings extends Pick<Outside, 'random' | 'sleep'> {
 
 /** The cache: every credential of every configured app, and the clockwork that keeps them good. */
 export class CredentialsService {
-  private readonly due = new DueList<Source>();
+  private readonly due = new DueList<Sleeper>();
   private readonly outside: Outside;
   private apps: ReadonlyMap<string, HostedApp> = new Map();
   private applying: Promise<void> = Promise.resolve();
@@ -46,8 +46,8 @@ export class CredentialsService {
       tell: (event) => {
         surroundings.tell(event);
       },
-      wake: (source, at) => {
-        this.due.set(source, at);
+      wake: (sleeper, at) => {
+        this.due.set(sleeper, at);
       },
     };
   }
@@ -85,10 +85,10 @@ export class CredentialsService {
   renewDue(): void {
     this.followWallClock();
     while (!this.isDraining && this.renewing < RENEWALS_AT_ONCE) {
-      const source = this.due.take(this.clock.now());
-      if (!source) return;
+      const sleeper = this.due.take(this.clock.now());
+      if (!sleeper) return;
       this.renewing += 1;
-      void source.wake().finally(() => {
+      void sleeper.wake().finally(() => {
         this.renewing -= 1;
         this.renewDue();
       });

@@ -3,9 +3,11 @@ import type { App, Kept, Mint, Nature, Served } from '../wechat/platforms/platfo
 import { jssdkSignature } from '../wechat/jssdk.js';
 import type { Wechat } from '../wechat/wechat.client.js';
 import { Bucket } from './allowance.js';
+import type { Outside } from './outside.js';
 import type { Credential } from './policy.js';
-import { Closed, type Outside, Source } from './source.js';
+import { Source } from './source.js';
 import type { Entry } from './store.js';
+import { Closed, Undecided } from './unavailable.js';
 
 /** Which value a client says that WeChat refused. */
 export type Reported = { readonly token: string } | { readonly version: number };
@@ -19,18 +21,6 @@ export interface JssdkConfig {
   readonly timestamp: number;
   readonly nonceStr: string;
   readonly signature: string;
-}
-
-/** A report could not be decided, because WeChat could not be asked; the present value stays. */
-export class Undecided extends Error {
-  /** @param retryAt epoch milliseconds from which WeChat is asked again. */
-  constructor(
-    override readonly cause: unknown,
-    readonly retryAt: number,
-  ) {
-    super('WeChat could not be asked whether the value is alive.', { cause });
-    this.name = 'Undecided';
-  }
 }
 
 /** How many rotations an app may ask for at once, and after how long one more. */

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import type { Minted } from '../wechat/platforms/platform.js';
-import { type Outside, Source } from './source.js';
+import type { Outside } from './outside.js';
+import { Source } from './source.js';
 import type { Entry } from './store.js';
 
 const START = Date.UTC(2026, 0, 1);

@@ -3,10 +3,12 @@ import { VirtualTime } from '../../test/simulation/virtual-time.js';
 import type { Minted, Nature, Need } from '../wechat/platforms/platform.js';
 import { WechatNonsense, WechatRefusal, WechatUnreachable } from '../wechat/wechat.error.js';
 import { AllowanceSpent } from './allowance.js';
+import type { Outside, Sleeper, SourceEvent } from './outside.js';
 import { lastUseOf } from './policy.js';
 import { NotTheCredential } from './retry.js';
-import { Closed, type Outside, Source, type SourceEvent, Unavailable } from './source.js';
+import { Source } from './source.js';
 import type { Entry } from './store.js';
+import { Closed, Unavailable } from './unavailable.js';
 
 const busy = new WechatRefusal('wechat', -1, 'system error', false);
 const deadToken = new WechatRefusal('wechat', 40001, 'invalid credential', true);
@@ -57,7 +59,7 @@ class Bench implements Outside {
     this.events.push(event);
   }
 
-  wake(_source: Source, at: number | undefined): void {
+  wake(_sleeper: Sleeper, at: number | undefined): void {
     this.wakeAt = at;
   }
 

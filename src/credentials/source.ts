@@ -2,66 +2,11 @@ import type { Kept, Mint, Nature, Need, Ration } from '../wechat/platforms/platf
 import { WechatError, WechatNonsense } from '../wechat/wechat.error.js';
 import { AllowanceSpent, spend } from './allowance.js';
 import { accept, isExclusive, LATE_ARRIVAL_MS, standing, withIntent } from './lost-calls.js';
+import type { Outside } from './outside.js';
 import { type Credential, dueOf, type Flaw, freshUntil, otherThan, type Policy, usable } from './policy.js';
 import { NotTheCredential, waitAfter } from './retry.js';
 import type { Entry } from './store.js';
-
-/** What a source needs from the world, so that tests can be the world. */
-export interface Outside {
-  /** Epoch milliseconds; never jumps while the process runs. */
-  now(): number;
-  /** From 0 to 1. */
-  random(): number;
-  /** Ends after so many milliseconds, or as soon as the signal says so. */
-  sleep(ms: number, signal?: AbortSignal): Promise<void>;
-  /** Keeps an entry over restarts; rejects when it could not be written. */
-  save(name: string, entry: Entry): Promise<void>;
-  /** Told of everything that happens to a credential; never of a value. */
-  tell(event: SourceEvent): void;
-  /** Told when a source wants to be looked at next; `undefined` for not at all. */
-  wake(source: Source, at: number | undefined): void;
-}
-
-/** What happened to a credential. `name` is the name of its entry in the store. */
-export type SourceEvent = { readonly name: string } & (
-  | {
-      /** `unchanged`: WeChat gave the value that we knew, whose life does not get longer by that. */
-      readonly event: 'minted' | 'unchanged';
-      readonly flaw: Flaw;
-      readonly version: number;
-      readonly seconds: number;
-    }
-  | {
-      readonly event: 'failed';
-      readonly flaw: Flaw;
-      readonly error: unknown;
-      readonly retryAt: number;
-      readonly usable: boolean;
-    }
-  | { readonly event: 'refused-by-wechat'; readonly version: number }
-  | { readonly event: 'unsaved'; readonly error: unknown }
-  | { readonly event: 'saved-again' }
-);
-
-/** Nothing usable is there, and WeChat gave nothing. */
-export class Unavailable extends Error {
-  /** @param retryAt epoch milliseconds from which WeChat is asked again. */
-  constructor(
-    override readonly cause: unknown,
-    readonly retryAt: number,
-  ) {
-    super('There is no usable credential at the moment.', { cause });
-    this.name = 'Unavailable';
-  }
-}
-
-/** The hub is going away, or the app was taken out of the configuration: nothing new is begun. */
-export class Closed extends Error {
-  constructor() {
-    super('The hub is shutting down.');
-    this.name = 'Closed';
-  }
-}
+import { Closed, Unavailable } from './unavailable.js';
 
 interface Failure {
   readonly error: unknown;
