@@ -96,11 +96,12 @@ export class LiveConfiguration<A extends { readonly identity: string }> {
       this.see(this.current.files);
       this.tell({ accepted: true });
     } catch (error) {
-      if (!(error instanceof ConfigurationError)) throw error;
-      this.refused = error;
+      // Whatever it is, a file must not end a hub that runs.
+      const refused = error instanceof ConfigurationError ? error : new ConfigurationError(['it cannot be read']);
+      this.refused = refused;
       // What would make it good may be in a file that the version in force does not know.
-      this.see(new Set([...this.current.files, ...error.files]));
-      this.tell({ refused: error });
+      this.see(new Set([...this.current.files, ...refused.files]));
+      this.tell({ refused });
     }
   }
 

@@ -144,8 +144,7 @@ function parseAnswer(text: string): WechatAnswer {
   let answer: unknown;
   try {
     // WeChat lets raw control characters into its strings; as white space they do no harm.
-    // eslint-disable-next-line no-control-regex
-    answer = JSON.parse(text.replace(/[\u0000-\u001f\ufeff]/g, ' '));
+    answer = JSON.parse(text.replace(/[\p{Cc}\ufeff]/gu, ' '));
   } catch {
     throw new WechatNonsense('it is not JSON');
   }
