@@ -1,71 +1,95 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { EmbeddedStore } from '../src/credentials/embedded.store.js';
+import { accounts, freshEntry, STORED_KINDS, writtenAccounts } from './accounts.js';
 import { ask, askAll, KEY, KID } from './client.js';
-import { fromCheckout, Program } from './program.js';
+import { COLLECTABLE, fromCheckout, Program } from './program.js';
 
-/** What a hub with so many apps needs, in MB and milliseconds. */
+/** What a hub needs that has so many apps, in MB and milliseconds. */
 export interface Footprint {
   readonly apps: number;
-  /** Right after every credential was asked of WeChat. */
-  readonly fetchedMb: number;
-  /** Started again from the store, when the first token was served. */
-  readonly bootedMb: number;
-  /** Then every credential was served once. */
-  readonly servedMb: number;
-  /** The most it had since it was started again. */
-  readonly peakMb: number;
-  /** From the start of the process to the first token, from the store. */
+  /** Of the hub that got the credentials from WeChat, right after the last one; absent where the store was filled. */
+  readonly fetchedMb: number | undefined;
+  /** From the start of the process to the first token, which comes from the store. */
   readonly firstTokenMs: number;
+  /** The most until then. */
+  readonly bootPeakMb: number;
+  /** After credentials were read: what is in use, and what V8 has not yet cleared away. */
+  readonly servedMb: number;
+  /** The same without what is not in use. */
+  readonly collectedMb: number;
 }
 
-/** Measures a hub of so many official accounts, each with its access token and one ticket. */
-export async function footprint(apps: number): Promise<Footprint> {
+/**
+ * Measures a hub that starts with an access token and a ticket in its store for each of so many official accounts.
+ *
+ * @param origin whether WeChat was asked for each of them, or the store was filled as if.
+ * @param reads how many of the credentials are read at most, before the memory is measured.
+ */
+export async function footprint(apps: number, origin: 'fetched' | 'filled', reads: number): Promise<Footprint> {
   const folder = mkdtempSync(fromCheckout('build/bench-'));
-  const wechat = await Program.start('build/bench/stand-ins.js', ['wechat']);
   try {
-    const names = Array.from({ length: apps }, (_, i) => `app-${String(i).padStart(5, '0')}`);
-    const environment = { PORT: '0', WECHAT_API_ROOT: wechat.url, DATA_DIR: folder, [`JWT_KEY_${KID}`]: KEY, ...configure(names, folder) };
-    const paths = names.flatMap((name) => [`/apps/${name}/access-token`, `/apps/${name}/ticket?type=jsapi`]);
-    const first = await Program.start('dist/main.js', [], environment);
-    console.error('first boot', first.startedInMs, first.residentMb(), first.residentMb('most'));
-    const t0 = performance.now();
-    await askAll(paths.map((path) => first.url + path));
-    console.error('fetch', performance.now() - t0);
-    const fetchedMb = first.residentMb();
-    await first.stop();
-    // From here on what is served comes from the store: there is nobody else to ask.
-    await wechat.stop();
+    const environment = configuration(apps, folder);
+    const paths = [...writtenAccounts(apps, '').keys()].flatMap((name) => [
+      `/apps/${name}/access-token`,
+      `/apps/${name}/ticket?type=jsapi`,
+    ]);
+    let fetchedMb: number | undefined;
+    if (origin === 'fetched') fetchedMb = await fetchAll(environment, paths);
+    else await fill(apps, folder);
     const startedAt = performance.now();
-    const second = await Program.start('dist/main.js', [], environment);
-    await ask(`${second.url}/apps/${names.at(-1) ?? ''}/access-token`);
-    const firstTokenMs = performance.now() - startedAt;
-    const bootedMb = second.residentMb();
-    const t1 = performance.now();
-    await askAll(paths.map((path) => second.url + path));
-    console.error('serve', performance.now() - t1);
-    const servedMb = second.residentMb();
-    const peakMb = second.residentMb('most');
-    if (process.env['SETTLE']) { for (let i = 0; i < 12; i++) { await new Promise((r) => setTimeout(r, 5000)); console.error('settled', second.residentMb()); } }
-    await second.stop();
-    return { apps, fetchedMb, bootedMb, servedMb, peakMb, firstTokenMs };
+    // Nobody answers for WeChat any more: what is served now was stored.
+    const hub = await Program.start('dist/main.js', [], environment);
+    try {
+      await ask(hub.url + (paths.at(-2) ?? ''));
+      const firstTokenMs = performance.now() - startedAt;
+      const bootPeakMb = hub.residentMb('most');
+      await askAll(paths.slice(0, reads).map((path) => hub.url + path));
+      const servedMb = hub.residentMb();
+      return { apps, fetchedMb, firstTokenMs, bootPeakMb, servedMb, collectedMb: await hub.collectedMb() };
+    } finally {
+      await hub.stop();
+    }
   } finally {
-    await wechat.stop();
     rmSync(folder, { recursive: true, force: true });
   }
 }
 
-function configure(names: readonly string[], folder: string): Record<string, string> {
-  const mode = process.env['MODE'] ?? 'one';
-  const secrets: Record<string, string> = { APP_SECRET: 'x'.repeat(32) };
-  const apps = Object.fromEntries(names.map((name, i) => {
-    const id = String(i).padStart(16, '0');
-    if (mode === 'file') writeFileSync(join(folder, name), id + id);
-    if (mode === 'env') secrets[`SECRET_${id}`] = id + id;
-    const secret = mode === 'file' ? { file: join(folder, name) } : { env: mode === 'env' ? `SECRET_${id}` : 'APP_SECRET' };
-    return [name, { platform: 'official-account', appid: `wx${id}`, secret }];
-  }));
-  const path = join(folder, 'hub.json');
-  writeFileSync(path, JSON.stringify({ apps }, undefined, process.env['PRETTY'] ? 2 : undefined));
-  return { HUB_CONFIG: path, ...secrets };
+async function fetchAll(environment: Readonly<Record<string, string>>, paths: readonly string[]): Promise<number> {
+  const wechat = await Program.start('build/bench/stand-ins.js', ['wechat']);
+  try {
+    const hub = await Program.start('dist/main.js', [], { ...environment, WECHAT_API_ROOT: wechat.url });
+    try {
+      await askAll(paths.map((path) => hub.url + path));
+      return hub.residentMb();
+    } finally {
+      await hub.stop();
+    }
+  } finally {
+    await wechat.stop();
+  }
 }
-if (process.argv[1]?.endsWith('memory.js')) for (const n of (process.argv[2] ?? '1,100,1000').split(',')) console.log(await footprint(Number(n)));
+
+async function fill(apps: number, folder: string): Promise<void> {
+  const store = EmbeddedStore.open(folder);
+  const names = [...accounts(apps).values()].flatMap(({ identity }) =>
+    STORED_KINDS.map((kind) => `${identity}/${kind}`),
+  );
+  await Promise.all(names.map((name) => store.save(name, freshEntry())));
+  await store.close();
+}
+
+/** The environment of a hub with so many apps, whose configuration file lies in its data folder. */
+function configuration(apps: number, folder: string): Record<string, string> {
+  const path = join(folder, 'hub.json');
+  writeFileSync(path, JSON.stringify({ apps: Object.fromEntries(writtenAccounts(apps, 'APP_SECRET')) }));
+  return {
+    ...COLLECTABLE,
+    PORT: '0',
+    HUB_CONFIG: path,
+    APP_SECRET: 'no secret of anybody',
+    DATA_DIR: folder,
+    [`JWT_KEY_${KID}`]: KEY,
+    WECHAT_API_ROOT: 'http://127.0.0.1:9',
+  };
+}

@@ -1,11 +1,17 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
 /** The clock ticks of Linux' accounts, USER_HZ: 100 a second on every machine that runs Node. */
 const TICK_MS = 10;
 const START_PATIENCE_MS = 60_000;
+/** Plenty for a full collection of some hundred MB, and for giving them back. */
+const COLLECTION_MS = 1500;
+
+/** What the environment of a program needs so that its memory can be told from its garbage. */
+export const COLLECTABLE = { NODE_OPTIONS: `--import=${new URL('collect.js', import.meta.url).href}` } as const;
 
 /** A server in a process of its own, so that the operating system counts what it costs apart from everything else. */
 export class Program {
@@ -13,8 +19,6 @@ export class Program {
     private readonly child: ChildProcess,
     /** Where it listens, on the loopback interface. */
     readonly url: string,
-    /** Milliseconds from its start until it said that it listens. */
-    readonly startedInMs: number,
   ) {}
 
   /**
@@ -27,7 +31,6 @@ export class Program {
     args: readonly string[] = [],
     environment: Readonly<Record<string, string>> = {},
   ): Promise<Program> {
-    const startedAt = performance.now();
     const child = spawn(process.execPath, [fromCheckout(script), ...args], {
       env: environment,
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -46,7 +49,7 @@ export class Program {
         child.once('exit', () => reject(new Error('it ended')));
         AbortSignal.timeout(START_PATIENCE_MS).addEventListener('abort', () => reject(new Error('it took too long')));
       });
-      return new Program(child, `http://127.0.0.1:${port}`, performance.now() - startedAt);
+      return new Program(child, `http://127.0.0.1:${port}`);
     } catch (error) {
       child.kill('SIGKILL');
       throw new Error(`${script} did not start:\n${said}`, { cause: error });
@@ -56,7 +59,9 @@ export class Program {
   /** The processor time that it has used so far, in milliseconds, all its threads together. */
   get cpuMs(): number {
     // The name of the program, in parentheses, may hold anything; user and system time are fields 14 and 15 (proc(5)).
-    const fields = this.proc('stat').replace(/^.*\) /s, '').split(' ');
+    const fields = this.proc('stat')
+      .replace(/^.*\) /s, '')
+      .split(' ');
     return (Number(fields[11]) + Number(fields[12])) * TICK_MS;
   }
 
@@ -65,6 +70,16 @@ export class Program {
     const field = when === 'now' ? 'VmRSS' : 'VmHWM';
     const [, kibibytes] = new RegExp(`^${field}:\\s*(\\d+) kB$`, 'm').exec(this.proc('status')) ?? [];
     return (Number(kibibytes) * 1024) / 1e6;
+  }
+
+  /**
+   * Its resident memory, in MB, once V8 has cleared away what is not in use.
+   * The program has to have been started with {@link COLLECTABLE} in its environment.
+   */
+  async collectedMb(): Promise<number> {
+    this.child.kill('SIGUSR2');
+    await delay(COLLECTION_MS);
+    return this.residentMb();
   }
 
   /** Ends it in order. */

@@ -1,5 +1,5 @@
-import { parse, type ObjectNode, type ValueNode } from '@humanwhocodes/momoa';
 import { KID } from '../config/hub-file.js';
+import { depthOf, parseStrictJson } from '../config/strict-json.js';
 
 /** Who it is that asks cannot be told. The reason is for the log alone; whoever asks hears the same for every one. */
 export class Unauthenticated extends Error {
@@ -65,29 +65,11 @@ function decode(part: string): Buffer {
 
 function readObject(bytes: Buffer, part: string, kid?: string): Record<string, unknown> {
   try {
-    const text = utf8.decode(bytes);
-    checkMembers(parse(text, { mode: 'json' }).body, 1);
-    const value: unknown = JSON.parse(text);
+    const value = parseStrictJson(utf8.decode(bytes));
+    if (depthOf(value) > MAX_DEPTH) throw new Error('too deep');
     if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
   } catch {
     // What is wrong in detail nobody needs to know.
   }
   throw new Unauthenticated(`the ${part} is not a plain JSON object`, kid);
-}
-
-function checkMembers(node: ValueNode, depth: number): void {
-  if (node.type !== 'Object' && node.type !== 'Array') return;
-  if (depth > MAX_DEPTH) throw new Error('too deep');
-  if (node.type === 'Array') {
-    for (const element of node.elements) checkMembers(element.value, depth + 1);
-    return;
-  }
-  checkNames(node);
-  for (const member of node.members) checkMembers(member.value, depth + 1);
-}
-
-/** Two members of one name mean one thing to one reader and another to the next. */
-function checkNames(node: ObjectNode): void {
-  const names = node.members.map(({ name }) => (name.type === 'String' ? name.value : name.name));
-  if (new Set(names).size !== names.length) throw new Error('duplicate member');
 }

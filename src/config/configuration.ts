@@ -31,7 +31,7 @@ export interface Client {
  */
 export interface PlatformSchema<A extends { readonly identity: string }> {
   readonly name: string;
-  schema(secret: z.ZodType<Secret>): z.ZodType<A>;
+  readonly schema: (secret: z.ZodType<Secret>) => z.ZodType<A>;
 }
 
 /** All that the operator configured, checked, with every secret read. */
@@ -122,12 +122,15 @@ class AppReader<A extends { readonly identity: string }> {
   readonly found = new Map<string, A>();
   readonly refused = new Set<string>();
   private readonly holders = new Map<string, string>();
+  private readonly schemas: ReadonlyMap<string, z.ZodType<A>>;
 
   constructor(
-    private readonly platforms: readonly PlatformSchema<A>[],
-    private readonly secret: z.ZodType<Secret>,
+    platforms: readonly PlatformSchema<A>[],
+    secret: z.ZodType<Secret>,
     private readonly faults: Faults,
-  ) {}
+  ) {
+    this.schemas = new Map(platforms.map(({ name, schema }) => [name, schema(secret)]));
+  }
 
   /** @param settingOf names the setting that holds a member of the app. */
   add(
@@ -136,17 +139,17 @@ class AppReader<A extends { readonly identity: string }> {
     setting: string,
     settingOf = (...path: string[]) => [setting, ...path].join('.'),
   ): void {
-    const { platform: platformName, ...rest } = written;
-    const platform = this.platforms.find((candidate) => candidate.name === platformName);
+    const { platform, ...rest } = written;
+    const schema = this.schemas.get(platform);
     const fault = !APP_NAME.test(name)
       ? `the name must match ${APP_NAME.source}`
       : this.found.has(name)
         ? 'the environment and HUB_CONFIG both describe this app'
-        : platform
+        : schema
           ? undefined
-          : `the platform must be one of ${this.platforms.map((known) => known.name).join(', ')}`;
+          : `the platform must be one of ${[...this.schemas.keys()].join(', ')}`;
     if (fault) this.faults.add(setting, fault);
-    const parsed = platform?.schema(this.secret).safeParse(rest, {
+    const parsed = schema?.safeParse(rest, {
       error: (issue) => (issue.code === 'invalid_type' && issue.input === undefined ? 'is missing' : undefined),
     });
     if (parsed?.error) addIssues(settingOf, parsed.error.issues, this.faults);

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { YAMLParseError, parse } from 'yaml';
 import { z } from 'zod';
 import type { Faults } from './faults.js';
+import { parseStrictJson } from './strict-json.js';
 
 /** What a client may be allowed to do with an app. */
 export const ACTIONS = ['read', 'rotate', 'report', 'sign', 'proxy', 'admin'] as const;
@@ -52,8 +53,7 @@ export function readHubFile(path: string, faults: Faults): HubFile | undefined {
     return undefined;
   }
   try {
-    // JSON is YAML. Errors are told by place alone: the parser's own pretty text would quote the lines around.
-    const parsed = hubFile.safeParse(parse(text, { prettyErrors: true, logLevel: 'error' }) ?? {}, {
+    const parsed = hubFile.safeParse(parseText(text) ?? {}, {
       error: (issue) => (issue.code === 'invalid_type' && issue.input === undefined ? 'is missing' : undefined),
     });
     if (parsed.success) return parsed.data;
@@ -64,6 +64,19 @@ export function readHubFile(path: string, faults: Faults): HubFile | undefined {
     faults.add('HUB_CONFIG', `is not valid YAML or JSON${line ? `, line ${line}` : ''}${code}`);
   }
   return undefined;
+}
+
+/** JSON is YAML, but ten thousand apps are read a hundred times faster as JSON. What is wrong, the YAML reader tells. */
+function parseText(text: string): unknown {
+  if (text.startsWith('{')) {
+    try {
+      return parseStrictJson(text);
+    } catch {
+      // Flow style YAML begins so, too.
+    }
+  }
+  // Errors are told by place alone: the reader's own pretty text would quote the lines around.
+  return parse(text, { prettyErrors: true, logLevel: 'error' });
 }
 
 /** Turns a schema's findings into faults that name the setting. */
