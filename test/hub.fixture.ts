@@ -7,6 +7,9 @@ import { Hub } from '../src/hub.js';
 import type { AccountSwitches } from './simulator/account.js';
 import { Simulator } from './simulator/server.js';
 
+// What the tests send stays on this machine, whatever proxy it usually goes out by.
+process.env['NO_PROXY'] = '127.0.0.1';
+
 /** The official account that stands behind the app `default`. */
 export const APPID = 'wx0123456789abcdef';
 /** Its AppSecret; like the key, a text that is found at once where it should not be. */

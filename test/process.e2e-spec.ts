@@ -76,6 +76,33 @@ describe('the process', () => {
       expect(simulator.world.count('/cgi-bin/token')).toBe(1);
     });
 
+    it('fails no request of clients that keep their connections', async () => {
+      const hub = await start();
+      await ask(`${hub.url}/access-token`);
+      const failures: unknown[] = [];
+      let answers = 0;
+      const client = async (): Promise<void> => {
+        for (;;) {
+          try {
+            const { status, headers } = await ask(`${hub.url}/access-token`);
+            if (status === 200) answers += 1;
+            else failures.push(status);
+            // As a load balancer would: who was told that the hub closes goes elsewhere.
+            if (headers.get('connection') === 'close') return;
+          } catch (error) {
+            failures.push(error);
+            return;
+          }
+        }
+      };
+      const clients = Promise.all(Array.from({ length: 8 }, client));
+      while (answers < 50) await new Promise((resolve) => setImmediate(resolve));
+      hub.signal('SIGTERM');
+      await clients;
+      expect(failures).toEqual([]);
+      expect(await hub.exited).toEqual({ code: 0, signal: null });
+    });
+
     it('ends with 0 as the first process of a container', async () => {
       const unprivileged = process.getuid?.() === 0 ? [] : ['--map-root-user'];
       const hub = await start({}, ['unshare', ...unprivileged, '--fork', '--pid', '--kill-child']);

@@ -155,6 +155,16 @@ describe('a source', () => {
     });
   });
 
+  it('does not wait for what a configuration brought about that was changed meanwhile', async () => {
+    const bench = new Bench();
+    bench.answers = [wrongSecret];
+    const first = bench.source.get();
+    await bench.time.pass(50);
+    bench.source.adopt(() => Promise.resolve(value('with the new secret')));
+    expect(await bench.outcome(first)).toMatchObject({ cause: wrongSecret });
+    expect(await bench.time.during(bench.source.get())).toMatchObject({ value: 'with the new secret' });
+  });
+
   describe('that is warm', () => {
     it('serves without asking, as often as anybody likes', async () => {
       const bench = new Bench();

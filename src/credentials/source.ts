@@ -209,7 +209,7 @@ export class Source implements Kept {
   }
 
   private async ask(flaw: Flaw, onWordAlone: boolean): Promise<Credential> {
-    const before = this.entry;
+    const { entry: before, mint } = this;
     try {
       const need: Need = {
         ...(flaw === 'refused' && before.credential && { refused: before.credential.value }),
@@ -222,7 +222,10 @@ export class Source implements Kept {
       if (!isInDoubt(error)) await this.settle(this.entry.credential, before.intents);
       // These say nothing of WeChat: the present value stays as it was, and so does the chain of tries.
       if ((error instanceof AllowanceSpent && onWordAlone) || error instanceof Closed) throw error;
-      throw unavailable(this.fail(flaw, error));
+      const failure = this.fail(flaw, error);
+      // What failed is a configuration that is not in force any more.
+      if (mint !== this.mint) this.adopt(this.mint);
+      throw unavailable(failure);
     }
   }
 

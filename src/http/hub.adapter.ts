@@ -5,6 +5,8 @@ import { randomUUID } from 'node:crypto';
 import { createServer, type Server } from 'node:http';
 import type { ILayer } from 'express-serve-static-core';
 import type { Duplex } from 'node:stream';
+import { setTimeout as delay } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { bodyOf, PROBLEM_JSON, type Problem, PROBLEMS, sendProblem } from './problems.js';
 import { readQuery } from './query.js';
 import { giveRequestId } from './request-id.js';
@@ -12,6 +14,8 @@ import { giveRequestId } from './request-id.js';
 const MAX_TARGET_LENGTH = 2048;
 /** A request that is not there in full by then is given up. */
 const RECEIVE_MS = 10_000;
+/** A connection in use has its next request within this. */
+const FAREWELL_MS = 250;
 /** Longer than the idle time of the usual load balancers, which must be the first to close. */
 const KEEP_ALIVE_MS = 75_000;
 
@@ -68,12 +72,15 @@ export class HubAdapter extends ExpressAdapter {
    */
   async finish(patienceMs: number): Promise<void> {
     this.isClosing = true;
-    let patience: NodeJS.Timeout | undefined;
+    const patience = new AbortController();
+    const late = delay(patienceMs, undefined, { signal: patience.signal }).catch(() => undefined);
     await Promise.race([
-      this.answered().then(() => this.stopListening()),
-      new Promise((resolve) => (patience = setTimeout(resolve, patienceMs))),
+      this.farewell()
+        .then(() => this.answered())
+        .then(() => this.stopListening()),
+      late,
     ]);
-    clearTimeout(patience);
+    patience.abort();
     this.server.closeAllConnections();
   }
 
@@ -96,6 +103,12 @@ export class HubAdapter extends ExpressAdapter {
 
   private answered(): Promise<void> {
     return this.answering === 0 ? Promise.resolve() : new Promise((resolve) => this.quiet.push(resolve));
+  }
+
+  /** Leaves clients that keep their connections a moment to hear, with an answer, that they should not. */
+  private async farewell(): Promise<void> {
+    const connections = await promisify(this.server.getConnections.bind(this.server))();
+    if (connections > 0) await delay(FAREWELL_MS);
   }
 
   private async stopListening(): Promise<void> {
