@@ -79,7 +79,7 @@ describe('a hub with one app', () => {
       stage.simulator.world.faults.add({ kind: 'reset' });
       expect(await stage.ask('/access-token')).toMatchObject({ status: 200, text: value });
       const rotation = await stage.ask(rotated(value));
-      expect(rotation).toMatchObject({ status: 503, json: { type: '/problems/wechat-unreachable' } });
+      expect(rotation).toMatchObject({ status: 503, json: { type: '/problems/not-replaced' } });
       expect(Number(rotation.headers.get('retry-after'))).toBeGreaterThanOrEqual(1);
       expect(await stage.ask('/access-token')).toMatchObject({ status: 200, text: value });
       expect((await stage.ask('/health/ready', { token: null })).json['status']).toBe('degraded');

@@ -567,7 +567,7 @@ describe('the log', () => {
       await hub.stop();
       rmSync(dataDir, { recursive: true });
     }
-    const refusals = lines.all.slice(before).filter((line) => line.includes('Refused'));
+    const refusals = lines.all.slice(before).filter((line) => line.includes('refused a token'));
     expect(refusals).toHaveLength(tokens.length);
     const text = refusals.join('\n');
     for (const telling of [`kid ${longest}:`, 'of the kid web:', 'the kid is no kid', 'jku', 'expired', 'algorithm'])

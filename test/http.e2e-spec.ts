@@ -782,6 +782,7 @@ describe('the body of a request', () => {
     '{"token":"x","reason":"dead"}',
     '{"token":"x","__proto__":{}}',
     '{"token":"x","constructor":1}',
+    '{"token":"x","token":"y"}',
     '{"errcode":40001}',
     '{"Token":"x"}',
     '{"access_token":"x"}',

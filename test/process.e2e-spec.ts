@@ -117,6 +117,16 @@ describe('the process', () => {
       expect(await hub.exited).toEqual({ code: 0, signal: null });
     });
 
+    it('ends with 0 when npm, which started it, is told to stop', async () => {
+      const npm = spawn('npm', ['start'], { cwd: ROOT, env: { PATH: process.env['PATH'], ...environment } });
+      let said = '';
+      npm.stdout.setEncoding('utf8').on('data', (chunk: string) => (said += chunk));
+      while (!said.includes('Listening')) await once(npm.stdout, 'data');
+      npm.kill('SIGTERM');
+      expect(await once(npm, 'exit')).toEqual([0, null]);
+      expect(said).toContain('Shutting down');
+    });
+
     it('ends with 0 though the signal came before it listened', async () => {
       const preload = join(dataDir, 'impatient.cjs');
       writeFileSync(

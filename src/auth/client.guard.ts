@@ -1,4 +1,4 @@
-import { type ExecutionContext, Injectable, Logger } from '@nestjs/common';
+import { type ExecutionContext, Injectable } from '@nestjs/common';
 import { AuthGuard } from '@nestjs/passport';
 import type { Request } from 'express';
 import type { Client } from '../config/configuration.js';
@@ -13,8 +13,6 @@ export interface ClientRequest extends Request {
 /** Lets nobody in but the configured clients. */
 @Injectable()
 export class ClientGuard extends AuthGuard() {
-  private readonly logger = new Logger('Auth');
-
   constructor(strategy: JwtStrategy) {
     super({
       /**
@@ -36,9 +34,7 @@ export class ClientGuard extends AuthGuard() {
       request.bearer = readBearer(request.rawHeaders);
       return (await super.canActivate(context)) as boolean;
     } catch (error) {
-      const { reason, kid } = error instanceof Unauthenticated ? error : new Unauthenticated('it cannot be verified');
-      this.logger.warn(`Refused a request${kid === undefined ? '' : ` of the kid ${kid}`}: ${reason}.`);
-      throw new Unauthenticated(reason, kid);
+      throw error instanceof Unauthenticated ? error : new Unauthenticated('it cannot be verified');
     }
   }
 

@@ -727,9 +727,7 @@ describe('the proxy on the way to an upstream', () => {
     'is refused when it is no address of a proxy that the hub can speak to: %s',
     (proxy) => {
       const error = refusal(() => proxies({ HTTPS_PROXY: proxy }));
-      expect(error.faults).toEqual([
-        'WECHAT_API_ROOT: the proxy that the environment sets for it must be an http or https address',
-      ]);
+      expect(error.faults).toEqual(['HTTPS_PROXY: must be an http or https address']);
       expect(inspect(error)).not.toContain('7f3a');
     },
   );

@@ -75,8 +75,8 @@ export function readSettings(environment: Environment, secrets: SecretReader, fa
   const values = parsed.data;
   return {
     port: values.PORT,
-    wechat: upstream('WECHAT_API_ROOT', values.WECHAT_API_ROOT, faults),
-    wecom: upstream('WECOM_API_ROOT', values.WECOM_API_ROOT, faults),
+    wechat: upstream(values.WECHAT_API_ROOT, environment, faults),
+    wecom: upstream(values.WECOM_API_ROOT, environment, faults),
     dataDir: values.DATA_DIR,
     ...(storeKeys && { storeKeys }),
     authStrict: values.AUTH_STRICT,
@@ -84,12 +84,18 @@ export function readSettings(environment: Environment, secrets: SecretReader, fa
   };
 }
 
+const PROXY_SETTINGS = ['https_proxy', 'http_proxy', 'all_proxy'].flatMap((name) => [name, name.toUpperCase()]);
+
 /** HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY, in either case, as curl and most others read them. */
-function upstream(setting: string, root: URL, faults: Faults): Upstream {
-  const proxy = getProxyForUrl(root.href);
-  if (!proxy) return { root };
+function upstream(root: URL, environment: Environment, faults: Faults): Upstream {
+  const found = getProxyForUrl(root.href);
+  if (!found) return { root };
+  // Without a scheme of its own a proxy is reached by http; the library takes the scheme of what is behind it.
+  const bare = found.replace(/^\w+:\/\//, '');
+  const isBare = PROXY_SETTINGS.some((name) => environment[name] === bare);
+  const proxy = isBare ? `http://${bare}` : found;
   if (URL.canParse(proxy) && /^https?:$/.test(new URL(proxy).protocol)) return { root, proxy: new URL(proxy) };
-  faults.add(setting, 'the proxy that the environment sets for it must be an http or https address');
+  faults.add(root.protocol === 'https:' ? 'HTTPS_PROXY' : 'HTTP_PROXY', 'must be an http or https address');
   return { root };
 }
 

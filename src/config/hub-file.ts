@@ -34,9 +34,13 @@ const client = z.strictObject({
   may: z.array(z.enum(ACTIONS, `must be one of ${ACTIONS.join(', ')}`)).default(['read', 'report']),
 });
 
+const MAPPING = 'must be names, each with what it is';
+
 const hubFile = z.strictObject({
-  apps: z.record(z.string(), z.looseObject({ platform: z.string('must name the platform of the app') })).default({}),
-  clients: z.record(z.string(), client).default({}),
+  apps: z
+    .record(z.string(), z.looseObject({ platform: z.string('must name the platform of the app') }), MAPPING)
+    .default({}),
+  clients: z.record(z.string(), client, MAPPING).default({}),
 });
 
 /** The configuration file as it is written: platforms read their apps, secrets are still references. */

@@ -44,9 +44,10 @@ export function tellInWords(event: HubEvent, now: number): { level: 'log' | 'war
 
 /** What went wrong and what to do about it, in plain words of our own and WeChat's errmsg. */
 export function explain(error: unknown): string {
-  const told = error instanceof NotTheCredential ? error.cause : error;
-  const lead = error instanceof NotTheCredential ? `${error.message}. ` : '';
-  return told instanceof WechatError ? `${lead}${told.message}. ${told.advice}` : messageOf(told);
+  if (error instanceof NotTheCredential) {
+    return `${error.cause.message}. It said so of one access token and of the next, so they are not to blame: see in the WeChat console whether the account may use this API.`;
+  }
+  return error instanceof WechatError ? `${error.message}. ${error.advice}` : messageOf(error);
 }
 
 /** WeChat's own words on a failure, where it spoke. */

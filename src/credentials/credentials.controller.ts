@@ -131,9 +131,9 @@ export class CredentialsController {
   }
 
   private find({ client }: ClientRequest, action: Action, name: string): HostedApp {
-    assertMay(client, action, name);
     const app = this.credentials.app(name);
     if (!app) throw new UnknownApp();
+    assertMay(client, action, name);
     return app;
   }
 

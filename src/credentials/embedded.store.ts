@@ -67,7 +67,7 @@ export class EmbeddedStore implements Store {
     const database = openDatabase(join(folder, DATABASE), folder);
     try {
       const all = [...given, ...ownKey(folder, given.length === 0 && isEmpty(database))];
-      if (all.length === 0) throw refusal(folder, `its key file ${KEY_FILE} is gone`, true);
+      if (all.length === 0) throw refusal(folder, 'the key that seals it is not there', true);
       return new EmbeddedStore(database, new Cipher(all), folder);
     } catch (error) {
       release(database);

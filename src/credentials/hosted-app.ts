@@ -7,7 +7,7 @@ import type { Outside } from './outside.js';
 import type { Credential } from './policy.js';
 import { Source } from './source.js';
 import type { Entry } from './store.js';
-import { Closed, Undecided } from './unavailable.js';
+import { Closed, NotReplaced, Unavailable, Undecided } from './unavailable.js';
 
 /** Which value a client says that WeChat refused. */
 export type Reported = { readonly token: string } | { readonly version: number };
@@ -93,10 +93,16 @@ export class HostedApp {
 
   /**
    * Replaces a value on a client's word, if it is still the current one.
-   * @throws AllowanceSpent when the app has used up its rotations, Unavailable when WeChat gives no other value.
+   * @throws AllowanceSpent when the app has used up its rotations, NotReplaced when WeChat gives no other value,
+   *   Unavailable when the present one will not do either.
    */
-  rotate(source: Source, refused: string): Promise<Credential> {
-    return source.replace(refused, () => this.rotations.take(this.outside.now()));
+  async rotate(source: Source, refused: string): Promise<Credential> {
+    try {
+      return await source.replace(refused, () => this.rotations.take(this.outside.now()));
+    } catch (error) {
+      if (error instanceof Unavailable && source.status.usable) throw new NotReplaced(error.cause, error.retryAt);
+      throw error;
+    }
   }
 
   /**

@@ -1,7 +1,9 @@
 import { z } from 'zod';
 
 /** A value that WeChat gave out some time: what the hub itself would accept from WeChat. */
-const value = z.string().regex(/^[\x21-\x7e]{1,2048}$/, 'must be a value of 1 to 2,048 printable characters');
+const value = z
+  .string('must be given once, as a text')
+  .regex(/^[\x21-\x7e]{1,2048}$/, 'must be a value of 1 to 2,048 printable characters');
 
 /** What may be asked about an access token. */
 export const tokenQuery = z.strictObject({ rotate_token: value.optional() });

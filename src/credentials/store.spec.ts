@@ -336,7 +336,7 @@ describe('the keys of the embedded store', () => {
     rmSync(join(folder, 'store.key'));
     const before = contents();
     expect((await refusalOf()).message).toMatch(
-      /store\.key is gone\. Give the hub the key again .*, or move the folder away/,
+      /the key that seals it is not there\. Give the hub the key again .*, or move the folder away/,
     );
     expect(contents()).toEqual(before);
     expect(await shop(new Secret(key.toString()))).toEqual(entry('a-token'));

@@ -63,7 +63,7 @@ export class CredentialsHealth {
       kind,
       state: !usable ? 'unusable' : failure ? 'failing' : 'good',
       ...(credential && { version: credential.version, seconds_left: secondsLeft(credential, now) }),
-      stored: !unsaved,
+      stored: credential !== undefined && !unsaved,
       ...(foreignMints.lastAt !== undefined && {
         foreign_mints: foreignMints.count,
         last_foreign_mint: new Date(foreignMints.lastAt + this.service.clock.drift()).toISOString(),

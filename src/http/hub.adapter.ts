@@ -2,18 +2,19 @@ import type { NestApplicationOptions } from '@nestjs/common';
 import { ExpressAdapter } from '@nestjs/platform-express';
 import express, { type Express, type NextFunction, type Request, type Response } from 'express';
 import { randomUUID } from 'node:crypto';
-import { createServer, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { ILayer } from 'express-serve-static-core';
 import type { Duplex } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { bodyOf, PROBLEM_JSON, type Problem, PROBLEMS, sendProblem } from './problems.js';
 import { readQuery } from './query.js';
-import { giveRequestId } from './request-id.js';
+import { giveRequestId, requestIdOf } from './request-id.js';
 
 const MAX_TARGET_LENGTH = 2048;
 /** A request that is not there in full by then is given up. */
 const RECEIVE_MS = 10_000;
+const NOT_HTTP = 'This is not HTTP as RFC 9112 has it.';
 /** A connection in use has its next request within this. */
 const FAREWELL_MS = 250;
 /** Longer than the idle time of the usual load balancers, which must be the first to close. */
@@ -36,7 +37,7 @@ export class HubAdapter extends ExpressAdapter {
     app.enable('strict routing');
     app.set('query parser', readQuery);
     super(app);
-    app.use(giveRequestId, refuseLongTargets, this.refuseHead);
+    app.use(giveRequestId, refuseAtOnce, this.refuseHead);
   }
 
   override initHttpServer(_options: NestApplicationOptions): void {
@@ -47,8 +48,10 @@ export class HubAdapter extends ExpressAdapter {
       keepAliveTimeout: KEEP_ALIVE_MS,
       connectionsCheckingInterval: 1000,
       maxHeaderSize: 16 * 1024,
+      // Refused by us, in the form of our errors.
+      requireHostHeader: false,
     };
-    this.httpServer = createServer(limits, (request, response) => {
+    const answer = (request: IncomingMessage, response: ServerResponse): void => {
       this.answering += 1;
       response.once('close', () => {
         this.answering -= 1;
@@ -58,7 +61,12 @@ export class HubAdapter extends ExpressAdapter {
       response.setHeader('X-Content-Type-Options', 'nosniff');
       if (this.isClosing) response.setHeader('Connection', 'close');
       app(request, response);
-    }).on('clientError', refuseUnreadable);
+    };
+    this.httpServer = createServer(limits, answer)
+      // Expectations other than 100-continue may be passed over (RFC 9110 §10.1.1).
+      .on('checkExpectation', answer)
+      .on('connect', (_request, socket: Duplex) => writeProblem(socket, PROBLEMS.methodNotAllowed, 'Allow: GET'))
+      .on('clientError', refuseUnreadable);
   }
 
   /** Puts the last handler behind all routes. */
@@ -117,9 +125,11 @@ export class HubAdapter extends ExpressAdapter {
   }
 }
 
-function refuseLongTargets(request: Request, response: Response, next: NextFunction): void {
+function refuseAtOnce(request: Request, response: Response, next: NextFunction): void {
   if (request.originalUrl.length > MAX_TARGET_LENGTH) sendProblem(response, PROBLEMS.uriTooLong);
-  else next();
+  else if (request.headers.host === undefined && request.httpVersion === '1.1') {
+    sendProblem(response, PROBLEMS.malformed, { detail: NOT_HTTP, instance: requestIdOf(response) });
+  } else next();
 }
 
 /** The methods for which a path has a handler. */
@@ -145,9 +155,13 @@ function refuseUnreadable(error: NodeJS.ErrnoException, socket: Duplex): void {
       : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
         ? PROBLEMS.requestTimeout
         : PROBLEMS.malformed;
+  writeProblem(socket, kind);
+}
+
+/** Answers on the bare connection, and ends it: where there is no response object. */
+function writeProblem(socket: Duplex, kind: Problem, ...headers: string[]): void {
   const instance = randomUUID();
-  const detail = 'This is not HTTP as RFC 9112 has it.';
-  const body = bodyOf(kind, kind === PROBLEMS.malformed ? { detail, instance } : {});
+  const body = bodyOf(kind, kind === PROBLEMS.malformed ? { detail: NOT_HTTP, instance } : {});
   socket.end(
     [
       `HTTP/1.1 ${kind.status} ${kind.title}`,
@@ -156,6 +170,7 @@ function refuseUnreadable(error: NodeJS.ErrnoException, socket: Duplex): void {
       'Cache-Control: no-store',
       `X-Request-Id: ${instance}`,
       'Connection: close',
+      ...headers,
       '',
       body,
     ].join('\r\n'),

@@ -1,14 +1,22 @@
-import type { CallHandler, ExecutionContext, NestInterceptor } from '@nestjs/common';
+import {
+  type CallHandler,
+  type ExecutionContext,
+  type NestInterceptor,
+  UnsupportedMediaTypeException,
+} from '@nestjs/common';
 import express, { type Request, type Response } from 'express';
+import { parseStrictJson } from '../config/strict-json.js';
+import { MalformedRequest } from './query.js';
 
 const MAX_BODY = '16kb';
+const utf8 = new TextDecoder('utf-8', { fatal: true });
 
 /**
  * Reads the body of a POST as JSON, whatever the client calls it; of no other request, and not before it is known who
  * asks: interceptors come after guards.
  */
 export class JsonBody implements NestInterceptor {
-  private readonly read = express.json({ limit: MAX_BODY, type: () => true, inflate: false });
+  private readonly read = express.raw({ limit: MAX_BODY, type: () => true, inflate: false });
 
   async intercept(context: ExecutionContext, next: CallHandler): Promise<ReturnType<CallHandler['handle']>> {
     const http = context.switchToHttp();
@@ -20,7 +28,18 @@ export class JsonBody implements NestInterceptor {
           else resolve();
         });
       });
+      request.body = parsed(request.body, request.headers['content-type']);
     }
     return next.handle();
+  }
+}
+
+function parsed(body: unknown, contentType = ''): unknown {
+  const charset = /;\s*charset="?([^";\s]+)/i.exec(contentType)?.[1] ?? 'utf-8';
+  if (!/^utf-?8$/i.test(charset)) throw new UnsupportedMediaTypeException();
+  try {
+    return parseStrictJson(Buffer.isBuffer(body) ? utf8.decode(body) : '');
+  } catch {
+    throw new MalformedRequest('The body is not JSON in UTF-8 in which every name stands once.');
   }
 }

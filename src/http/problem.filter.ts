@@ -5,7 +5,7 @@ import { Forbidden, UnknownApp } from '../auth/rights.js';
 import { AllowanceSpent } from '../credentials/allowance.js';
 import { explain, refusalIn } from '../credentials/chronicle.js';
 import { UnknownTicketType } from '../credentials/credentials.controller.js';
-import { Closed, Unavailable, Undecided } from '../credentials/unavailable.js';
+import { Closed, NotReplaced, Undecided, WechatGaveNothing } from '../credentials/unavailable.js';
 import { WechatError } from '../wechat/wechat.error.js';
 import { MalformedRequest } from './query.js';
 import { type Particulars, PROBLEMS, type Problem, sendProblem } from './problems.js';
@@ -46,9 +46,19 @@ export class ProblemFilter implements ExceptionFilter {
       return;
     }
     const { kind, particulars, headers } = this.replyTo(error);
+    this.note(error, kind, requestIdOf(response));
     // Constant bodies show nothing of the request, and its id is part of that.
     const instance = particulars && { ...particulars, instance: requestIdOf(response) };
     sendProblem(response, kind, instance, headers);
+  }
+
+  /** What was refused, and why, goes to the log under the id that the client got. */
+  private note(error: unknown, { status, type }: Problem, id: string): void {
+    if (error instanceof Unauthenticated) {
+      const who = error.kid === undefined ? '' : ` of the kid ${error.kid}`;
+      this.logger.warn(`Request ${id}: refused a token${who}: ${error.reason}.`);
+    } else if (status >= 500) this.logger.warn(`Request ${id}: ${status} ${type}.`);
+    else this.logger.log(`Request ${id}: ${status} ${type}.`);
   }
 
   private replyTo(error: unknown): Reply {
@@ -68,8 +78,7 @@ export class ProblemFilter implements ExceptionFilter {
     if (error instanceof Closed) {
       return { kind: PROBLEMS.closing, particulars: { detail: error.message }, headers: { 'Retry-After': '1' } };
     }
-    if (error instanceof Unavailable) return this.wechatFailed(error, PROBLEMS.unreachable);
-    if (error instanceof Undecided) return this.wechatFailed(error, PROBLEMS.undecided);
+    if (error instanceof WechatGaveNothing) return this.wechatFailed(error);
     const status = statusOf(error);
     const kind = BY_STATUS[status];
     // Express says so of a path that is not properly percent-encoded.
@@ -80,11 +89,13 @@ export class ProblemFilter implements ExceptionFilter {
     return { kind: PROBLEMS.internal, particulars: {} };
   }
 
-  private wechatFailed({ cause, retryAt }: Unavailable | Undecided, silent: Problem): Reply {
+  private wechatFailed(error: WechatGaveNothing): Reply {
+    const { cause, retryAt } = error;
     const refusal = refusalIn(cause);
+    const [refused, silent] = kindsOf(error);
     const known = cause instanceof WechatError || refusal !== undefined;
     return {
-      kind: refusal ? PROBLEMS.refused : silent,
+      kind: refusal ? refused : silent,
       particulars: {
         detail: known ? explain(cause) : 'The hub asks again by itself.',
         ...(refusal && { errcode: refusal.errcode, errmsg: refusal.errmsg }),
@@ -97,6 +108,13 @@ export class ProblemFilter implements ExceptionFilter {
   private retryAfter(retryAt: number): Readonly<Record<string, string>> {
     return { 'Retry-After': String(Math.max(1, Math.ceil((retryAt - this.now()) / 1000))) };
   }
+}
+
+/** What it is when WeChat refused, and when it said nothing. */
+function kindsOf(error: WechatGaveNothing): [Problem, Problem] {
+  if (error instanceof NotReplaced) return [PROBLEMS.refusedToReplace, PROBLEMS.notReplaced];
+  if (error instanceof Undecided) return [PROBLEMS.refusedToDecide, PROBLEMS.undecided];
+  return [PROBLEMS.refused, PROBLEMS.unreachable];
 }
 
 /** The status that Nest, or a library of Express, gave an error; 0 for errors that have none. */

@@ -36,7 +36,7 @@ export function malformed(issues: readonly StandardSchemaV1.Issue[]): MalformedR
   const details = issues.map((issue) => {
     const name = issue.path?.map((part) => String(typeof part === 'object' ? part.key : part)).join('.');
     if (issue.message.startsWith('Unrecognized key')) return 'There is a parameter that this path does not know.';
-    return name ? `${name}: ${issue.message}.` : `The body or query ${issue.message}.`;
+    return name ? `${name}: ${issue.message}.` : `The body ${issue.message}.`;
   });
   return new MalformedRequest([...new Set(details)].join(' '));
 }

@@ -129,12 +129,11 @@ function revealed(parameters: Parameters = {}): Record<string, string | boolean>
  */
 export function readAnswer(text: string, dialect: Dialect, call: WechatCall): WechatAnswer {
   const answer = parseAnswer(text);
-  const written = answer['errcode'] ?? 0;
-  if (typeof written !== 'number' && !(typeof written === 'string' && /^-?\d+$/.test(written))) {
-    throw new WechatNonsense('its errcode is not a number');
-  }
+  const written = 'errcode' in answer ? answer['errcode'] : 0;
+  if (written === 0) return answer;
   const errcode = Number(written);
-  if (errcode === 0) return answer;
+  // In quotes it is none of WeChat's, but what it says is plain; unless it says that all is well.
+  if (!/^-?\d+$/.test(String(written)) || errcode === 0) throw new WechatNonsense('its errcode is not a number');
   const { query = {}, body = {}, carriesCredential = false } = call;
   const sent = [...Object.values(query), ...Object.values(body)].filter((value) => value instanceof Secret);
   throw new WechatRefusal(dialect, errcode, readable(answer['errmsg'], sent), carriesCredential);
