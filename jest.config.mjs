@@ -30,5 +30,7 @@ export default {
   reporters: ['default', '<rootDir>/test/counts.reporter.mjs'],
   // Native ES modules leak some 15 MB per spec file in Jest's registry; a worker past this is started anew.
   workerIdleMemoryLimit: '256MB',
+  // Most of the time tests wait for processes and clocks, not for a core.
+  maxWorkers: 3,
   testTimeout: 20_000,
 };
