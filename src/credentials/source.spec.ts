@@ -4,7 +4,6 @@ import type { Minted, Nature, Need } from '../wechat/platforms/platform.js';
 import { WechatNonsense, WechatRefusal, WechatUnreachable } from '../wechat/wechat.error.js';
 import { AllowanceSpent } from './allowance.js';
 import type { Outside, Sleeper, SourceEvent } from './outside.js';
-import { lastUseOf } from './policy.js';
 import { NotTheCredential } from './retry.js';
 import { Source } from './source.js';
 import type { Entry } from './store.js';
@@ -194,6 +193,16 @@ describe('a source', () => {
       expect(bench.asked).toBe(13);
     });
 
+    it('is handed out until a tenth of a short life is left', async () => {
+      const bench = new Bench();
+      bench.answers = [value('A', 20), value('B', 20)];
+      const { expiresAt } = await bench.time.during(bench.source.get());
+      await bench.time.passUntil(expiresAt - 2001);
+      expect(await bench.source.get()).toMatchObject({ value: 'A' });
+      await bench.time.pass(1);
+      expect(await bench.time.during(bench.source.get())).toMatchObject({ value: 'B' });
+    });
+
     it('renews a short life when a third of it is left', async () => {
       const bench = new Bench();
       bench.answers = [value('A', 12), value('B', 12)];
@@ -215,7 +224,7 @@ describe('a source', () => {
       const bench = new Bench();
       bench.answers = [value('A'), value('B')];
       const first = await bench.time.during(bench.source.get());
-      await bench.time.passUntil(lastUseOf(first) - 1);
+      await bench.time.passUntil(first.expiresAt - 10_001);
       expect(await bench.source.get()).toMatchObject({ value: 'A' });
       await bench.time.pass(1);
       expect(await bench.time.during(bench.source.get())).toMatchObject({ value: 'B' });
@@ -390,6 +399,26 @@ describe('a source', () => {
       const next = bench.open(stored(bench));
       expect(await next.get()).toMatchObject({ value: 'A', expiresAt: askedAt + 300_000 });
       expect(bench.wakeAt).toBe(bench.now());
+    });
+
+    it('does not trust the next value at once either: the call that was cut off may come late', async () => {
+      const bench = new Bench();
+      bench.answers = [value('A'), value('minted and lost'), value('C'), value('D')];
+      await bench.time.during(bench.source.get());
+      void bench.source.replace('A', allowed);
+      await bench.time.pass(50);
+      const next = bench.open(stored(bench));
+      await bench.time.during(next.wake());
+      const { issuedAt, expiresAt } = await next.get();
+      expect(expiresAt - issuedAt).toBe(300_000);
+    });
+
+    it('gives greater versions after everything stored was lost', async () => {
+      const bench = new Bench();
+      bench.answers = [value('A'), value('B')];
+      const { version } = await bench.time.during(bench.source.get());
+      await bench.time.pass(1000);
+      expect((await bench.time.during(bench.open().get())).version).toBeGreaterThan(version);
     });
 
     it('does not trust a value from the future, but keeps its version', async () => {
