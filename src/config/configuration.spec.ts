@@ -691,7 +691,7 @@ describe('the proxy on the way to an upstream', () => {
   /** The proxies for an upstream by https and one by http. */
   function proxies(environment: Readonly<Record<string, string>>): readonly (string | undefined)[] {
     Object.assign(processEnvironment, environment);
-    const { wechat, wecom } = read({ ...ENOUGH, WECOM_API_ROOT: 'http://wecom.example:8080' }).settings;
+    const { wechat, wecom } = read({ ...ENOUGH, ...environment, WECOM_API_ROOT: 'http://wecom.example:8080' }).settings;
     return [wechat.proxy?.href, wecom.proxy?.href];
   }
 
@@ -712,6 +712,8 @@ describe('the proxy on the way to an upstream', () => {
   it.each([
     [{ HTTPS_PROXY: 'http://proxy:3128' }, 'http://proxy:3128/', undefined],
     [{ https_proxy: 'http://proxy:3128' }, 'http://proxy:3128/', undefined],
+    [{ HTTPS_PROXY: 'proxy:3128' }, 'http://proxy:3128/', undefined],
+    [{ all_proxy: '10.0.0.1' }, 'http://10.0.0.1/', 'http://10.0.0.1/'],
     [{ HTTP_PROXY: 'http://proxy:3128' }, undefined, 'http://proxy:3128/'],
     [{ ALL_PROXY: 'https://proxy:3129' }, 'https://proxy:3129/', 'https://proxy:3129/'],
     [{ HTTPS_PROXY: 'http://a', ALL_PROXY: 'http://b' }, 'http://a/', 'http://b/'],
