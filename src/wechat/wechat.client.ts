@@ -76,11 +76,13 @@ export class WechatClient {
   }
 
   private async exchange(request: AxiosRequestConfig): Promise<string> {
-    const deadline = AbortSignal.timeout(CALL_DEADLINE_MS);
+    // Not AbortSignal.timeout(), which would hold on to every call for its full five seconds.
+    const deadline = new AbortController();
+    const timer = setTimeout(() => deadline.abort(), CALL_DEADLINE_MS);
     try {
       const response = await this.http.axiosRef.request<string>({
         ...request,
-        signal: deadline,
+        signal: deadline.signal,
         proxy: false,
         maxRedirects: 0,
         maxContentLength: MAX_ANSWER_BYTES,
@@ -93,10 +95,12 @@ export class WechatClient {
       return response.data;
     } catch (error) {
       if (error instanceof WechatNonsense) throw error;
-      if (deadline.aborted) throw new WechatUnreachable(`no answer within ${CALL_DEADLINE_MS / 1000} s`, true);
+      if (deadline.signal.aborted) throw new WechatUnreachable(`no answer within ${CALL_DEADLINE_MS / 1000} s`, true);
       const code = isAxiosError(error) ? error.code : (error as NodeJS.ErrnoException).code;
       if (code === 'ERR_BAD_RESPONSE') throw new WechatNonsense('it is larger than 64 KiB or cut short');
       throw new WechatUnreachable(code ?? 'unknown error', !NEVER_SENT.test(code ?? ''));
+    } finally {
+      clearTimeout(timer);
     }
   }
 }
