@@ -5,7 +5,7 @@ import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { APPID, APPSECRET, ask, environmentFor, WEB_KEY, type Asking } from './hub.fixture.js';
+import { APPID, APPSECRET, ask, environmentFor, tokenFor, WEB_KEY, type Asking } from './hub.fixture.js';
 import { HubProcess } from './process.fixture.js';
 import { Simulator } from './simulator/server.js';
 
@@ -185,8 +185,11 @@ describe('the process', () => {
     hub.signal('SIGUSR2');
     await hub.says(/clock was moved/);
     // The client's JWT is by its own clock, which was moved alike.
-    const after = (await ask(`${hub.url}/apps/default/access-token`, { token: jwtAt(Date.now() / 1000 + seconds) }))
-      .json;
+    const after = (
+      await ask(`${hub.url}/apps/default/access-token`, {
+        token: tokenFor('web', WEB_KEY, { iat: Math.floor(Date.now() / 1000) + seconds }),
+      })
+    ).json;
     expect(after['access_token']).toBe(before['access_token']);
     expect(Math.abs(Number(after['expires_in']) - Number(before['expires_in']))).toBeLessThan(30);
     const expiresAt = Date.parse(String(after['expires_at'])) - Date.parse(String(before['expires_at']));
@@ -263,13 +266,4 @@ describe('the process', () => {
 /** Waits until a call has reached WeChat. */
 async function simulatorIsAsked(simulator: Simulator, calls = 1): Promise<void> {
   while (simulator.world.calls.length < calls) await new Promise((resolve) => setImmediate(resolve));
-}
-
-/** A JWT of somebody whose clock reads so many seconds. */
-function jwtAt(seconds: number): string {
-  const printed = spawnSync(process.execPath, [
-    '-e',
-    `console.log(require('jsonwebtoken').sign({ aud: 'wechat-token-hub', iat: ${Math.floor(seconds)} }, '${WEB_KEY}', { keyid: 'web' }))`,
-  ]);
-  return printed.stdout.toString().trim();
 }
