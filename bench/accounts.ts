@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { z } from 'zod';
 import { Secret } from '../src/config/secret.js';
-import type { Entry } from '../src/credentials/store.js';
+import type { Entry } from '../src/credentials/store/store.js';
 import { officialAccount } from '../src/wechat/platforms/official-account.js';
 import type { App } from '../src/wechat/platforms/platform.js';
 

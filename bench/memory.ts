@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { EmbeddedStore } from '../src/credentials/embedded.store.js';
+import { SteadyClock } from '../src/credentials/clock.js';
+import { EmbeddedStore } from '../src/credentials/store/embedded.store.js';
 import { accounts, freshEntry, STORED_KINDS, writtenAccounts } from './accounts.js';
 import { ask, askAll, KEY, KID } from './client.js';
 import { COLLECTABLE, fromCheckout, Program } from './program.js';
@@ -71,11 +72,11 @@ async function fetchAll(environment: Readonly<Record<string, string>>, paths: re
 }
 
 async function fill(apps: number, folder: string): Promise<void> {
-  const store = EmbeddedStore.open(folder);
+  const store = EmbeddedStore.open(folder, new SteadyClock());
   const names = [...accounts(apps).values()].flatMap(({ identity }) =>
     STORED_KINDS.map((kind) => `${identity}/${kind}`),
   );
-  await Promise.all(names.map((name) => store.save(name, freshEntry())));
+  await Promise.all(names.map((name) => store.put(name, 0, freshEntry())));
   await store.close();
 }
 

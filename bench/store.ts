@@ -1,5 +1,6 @@
 import { mkdtempSync, rmSync } from 'node:fs';
-import { EmbeddedStore } from '../src/credentials/embedded.store.js';
+import { SteadyClock } from '../src/credentials/clock.js';
+import { EmbeddedStore } from '../src/credentials/store/embedded.store.js';
 import { freshEntry } from './accounts.js';
 import { type Spread, spread } from './figures.js';
 import { fromCheckout } from './program.js';
@@ -7,6 +8,8 @@ import { fromCheckout } from './program.js';
 /** Saves at once when a full load is written. */
 const BATCH = 1000;
 const SAVES = 200;
+const clock = new SteadyClock();
+const nameOf = (i: number): string => `weixin/wx${i}/classic/access-token`;
 
 /** How fast the embedded store is, on the disk that holds the checkout. */
 export interface StoreSpeed {
@@ -31,7 +34,7 @@ export async function store(entries: number, companies: readonly number[], round
 }
 
 async function saving(folder: string, companies: readonly number[], rounds: number): Promise<Map<number, Spread>> {
-  const opened = EmbeddedStore.open(folder);
+  const opened = EmbeddedStore.open(folder, clock);
   const speeds = companies.map((): number[] => []);
   for (let round = 0; round < rounds; round += 1) {
     for (const [i, company] of companies.entries()) {
@@ -46,15 +49,15 @@ async function saving(folder: string, companies: readonly number[], rounds: numb
 }
 
 async function write(folder: string, entries: number): Promise<void> {
-  const opened = EmbeddedStore.open(folder);
+  const opened = EmbeddedStore.open(folder, clock);
   await saveMany(opened, entries, BATCH);
   await opened.close();
 }
 
 async function loading(folder: string, entries: number): Promise<number> {
   const startedAt = performance.now();
-  const opened = EmbeddedStore.open(folder);
-  const { size } = await opened.load();
+  const opened = EmbeddedStore.open(folder, clock);
+  const { size } = await opened.load(Array.from({ length: entries }, (_, i) => nameOf(i)));
   const tookMs = performance.now() - startedAt;
   await opened.close();
   if (size !== entries) throw new Error(`${size} entries were loaded, not ${entries}`);
@@ -65,6 +68,12 @@ async function loading(folder: string, entries: number): Promise<number> {
 async function saveMany(opened: EmbeddedStore, count: number, atOnce: number): Promise<void> {
   for (let first = 0; first < count; first += atOnce) {
     const batch = Array.from({ length: Math.min(atOnce, count - first) }, (_, i) => first + i);
-    await Promise.all(batch.map((i) => opened.save(`weixin/wx${i}/classic/access-token`, freshEntry())));
+    await Promise.all(batch.map((i) => save(opened, nameOf(i))));
   }
+}
+
+async function save(opened: EmbeddedStore, name: string): Promise<void> {
+  const { revision = 0 } = (await opened.load([name])).get(name) ?? {};
+  const { kept, fault } = await opened.put(name, revision, freshEntry());
+  if (!kept || fault) throw new Error('an entry was not saved', { cause: fault });
 }

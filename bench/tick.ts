@@ -1,6 +1,6 @@
 import { CredentialsService } from '../src/credentials/credentials.service.js';
 import { SteadyClock } from '../src/credentials/clock.js';
-import { MemoryStore } from '../src/credentials/store.js';
+import { MemoryStore } from '../src/credentials/store/memory.store.js';
 import { accounts, ALL_KINDS, freshEntry } from './accounts.js';
 import { type Spread, spread } from './figures.js';
 
@@ -34,13 +34,14 @@ export async function tick(loads: readonly number[], rounds: number): Promise<Ti
 async function serviceWith(credentials: number): Promise<CredentialsService> {
   const apps = accounts(Math.ceil(credentials / ALL_KINDS.length));
   const names = [...apps.values()].flatMap(({ identity }) => ALL_KINDS.map((kind) => `${identity}/${kind}`));
-  const store = new MemoryStore();
-  for (const name of names.slice(0, credentials)) await store.save(name, freshEntry());
+  const clock = new SteadyClock();
+  const store = new MemoryStore(clock);
+  for (const name of names.slice(0, credentials)) store.restore(name, freshEntry());
   const fault = (what: string) => (): never => {
     throw new Error(`${what}, though nothing is due`);
   };
   const surroundings = {
-    clock: new SteadyClock(),
+    clock,
     store,
     wechat: { call: fault('WeChat was asked') },
     random: Math.random,

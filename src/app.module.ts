@@ -2,16 +2,17 @@ import { type DynamicModule, Global, Module } from '@nestjs/common';
 import { ConfigModule } from '@nestjs/config';
 import { AuthModule } from './auth/auth.module.js';
 import { LiveConfiguration } from './config/live-configuration.js';
+import { Clock } from './credentials/clock.js';
 import { CredentialsModule } from './credentials/credentials.module.js';
-import { Store } from './credentials/store.js';
+import { Store } from './credentials/store/store.js';
 import { HealthModule } from './health/health.module.js';
 import type { App } from './wechat/platforms/platform.js';
 
-/** The hub, put together around one configuration and one store. */
+/** The hub, put together around one configuration, one clock and one store. */
 @Global()
 @Module({})
 export class AppModule {
-  static of(configuration: LiveConfiguration<App>, store: Store): DynamicModule {
+  static of(configuration: LiveConfiguration<App>, clock: Clock, store: Store): DynamicModule {
     return {
       module: AppModule,
       imports: [
@@ -29,9 +30,10 @@ export class AppModule {
       ],
       providers: [
         { provide: LiveConfiguration, useValue: configuration },
+        { provide: Clock, useValue: clock },
         { provide: Store, useValue: store },
       ],
-      exports: [LiveConfiguration, Store],
+      exports: [LiveConfiguration, Clock, Store],
     };
   }
 }

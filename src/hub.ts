@@ -5,8 +5,9 @@ import type { AddressInfo } from 'node:net';
 import { AppModule } from './app.module.js';
 import { LiveConfiguration } from './config/live-configuration.js';
 import type { Environment } from './config/secret-reader.js';
+import { SteadyClock } from './credentials/clock.js';
 import { CredentialsService } from './credentials/credentials.service.js';
-import { EmbeddedStore } from './credentials/embedded.store.js';
+import { EmbeddedStore } from './credentials/store/embedded.store.js';
 import { HubAdapter } from './http/hub.adapter.js';
 import { JsonBody } from './http/json-body.js';
 import { ProblemFilter } from './http/problem.filter.js';
@@ -58,9 +59,10 @@ export class Hub {
     const configuration = LiveConfiguration.read(environment, PLATFORMS);
     const { dataDir, storeKeys, port } = configuration.current.settings;
     // Ahead of the framework, which would wrap the reason for a refusal into a report of its own.
-    const store = EmbeddedStore.open(dataDir, storeKeys);
+    const clock = new SteadyClock();
+    const store = EmbeddedStore.open(dataDir, clock, storeKeys);
     const adapter = new HubAdapter();
-    const app = await NestFactory.create<NestExpressApplication>(AppModule.of(configuration, store), adapter, {
+    const app = await NestFactory.create<NestExpressApplication>(AppModule.of(configuration, clock, store), adapter, {
       logger,
       bodyParser: false,
       abortOnError: false,

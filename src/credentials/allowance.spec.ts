@@ -1,5 +1,7 @@
 import fc from 'fast-check';
-import { AllowanceSpent, Bucket, spend } from './allowance.js';
+import { AllowanceSpent, Budget, spend, takeFrom } from './allowance.js';
+import { MemoryStore } from './store/memory.store.js';
+import { NOTHING_STORED } from './store/store.js';
 
 /** From when what was refused is allowed again. */
 function retryAtOf(act: () => unknown): number {
@@ -25,33 +27,41 @@ function isAllowed(act: () => unknown): boolean {
 describe('the budget of an app for rotations', () => {
   const NOW = 1_700_000_000_000;
 
+  /** A budget that was never touched: whether it lets something happen at an instant. */
+  function budget(burst: number, everyMs: number): (at: number) => boolean {
+    let fullAgainAt = 0;
+    return (at) => isAllowed(() => (fullAgainAt = takeFrom(fullAgainAt, { burst, everyMs }, at)));
+  }
+
   it('lets three happen at once, and one more every 30 s', () => {
-    const bucket = new Bucket(3, 30_000, NOW);
-    const takes = (at: number): boolean => isAllowed(() => bucket.take(NOW + at));
-    expect([0, 0, 0, 0, 29_999].map(takes)).toEqual([true, true, true, false, false]);
-    expect([30_000, 30_000, 59_999, 60_000, 60_001].map(takes)).toEqual([true, false, false, true, false]);
+    const takes = budget(3, 30_000);
+    const at = (ms: number): boolean => takes(NOW + ms);
+    expect([0, 0, 0, 0, 29_999].map(at)).toEqual([true, true, true, false, false]);
+    expect([30_000, 30_000, 59_999, 60_000, 60_001].map(at)).toEqual([true, false, false, true, false]);
   });
 
   it('is full again after a rest, and no fuller than full', () => {
-    const bucket = new Bucket(2, 1000, NOW);
-    const takes = (at: number): boolean => isAllowed(() => bucket.take(NOW + at));
-    expect([0, 0, 0].map(takes)).toEqual([true, true, false]);
-    expect([1_000_000, 1_000_000, 1_000_000].map(takes)).toEqual([true, true, false]);
+    const takes = budget(2, 1000);
+    const at = (ms: number): boolean => takes(NOW + ms);
+    expect([0, 0, 0].map(at)).toEqual([true, true, false]);
+    expect([1_000_000, 1_000_000, 1_000_000].map(at)).toEqual([true, true, false]);
   });
 
   it('tells from when the next is covered, and that is true', () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 5 }), fc.array(fc.nat(5000), { maxLength: 50 }), (burst, waits) => {
-        const bucket = new Bucket(burst, 1000, NOW);
+        const limits = { burst, everyMs: 1000 };
+        let fullAgainAt = 0;
         let now = NOW;
         for (const wait of waits) {
           now += wait;
-          if (isAllowed(() => bucket.take(now))) continue;
-          const retryAt = retryAtOf(() => bucket.take(now));
+          const [at, before] = [now, fullAgainAt];
+          if (isAllowed(() => (fullAgainAt = takeFrom(before, limits, at)))) continue;
+          const retryAt = retryAtOf(() => takeFrom(before, limits, at));
           expect(retryAt).toBeGreaterThan(now);
           expect(retryAt).toBeLessThanOrEqual(now + 1000);
-          expect(isAllowed(() => bucket.take(retryAt - 1))).toBe(false);
-          expect(isAllowed(() => bucket.take(retryAt))).toBe(true);
+          expect(isAllowed(() => takeFrom(before, limits, retryAt - 1))).toBe(false);
+          expect(isAllowed(() => (fullAgainAt = takeFrom(before, limits, retryAt)))).toBe(true);
           now = retryAt;
         }
       }),
@@ -61,12 +71,12 @@ describe('the budget of an app for rotations', () => {
   it('never lets more happen in any stretch of time than the burst and one per interval', () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 5 }), fc.array(fc.nat(2000), { maxLength: 60 }), (burst, waits) => {
-        const bucket = new Bucket(burst, 1000, NOW);
+        const takes = budget(burst, 1000);
         const taken: number[] = [];
         let now = NOW;
         for (const wait of waits) {
           now += wait;
-          if (isAllowed(() => bucket.take(now))) taken.push(now);
+          if (takes(now)) taken.push(now);
         }
         for (const [index, from] of taken.entries()) {
           for (const [count, to] of taken.slice(index).entries()) {
@@ -75,6 +85,46 @@ describe('the budget of an app for rotations', () => {
         }
       }),
     );
+  });
+
+  describe('that hubs share', () => {
+    const limits = { burst: 3, everyMs: 30_000 };
+    const hubs = (): { store: MemoryStore; open: () => Budget } => {
+      const now = (): number => NOW;
+      const store = new MemoryStore({ now });
+      return { store, open: () => new Budget('app/rotations', limits, { now, store }) };
+    };
+    const takes = (budget: Budget): Promise<boolean> =>
+      budget.take().then(
+        () => true,
+        () => false,
+      );
+
+    it('is one, though each has heard nothing of the others', async () => {
+      const { open } = hubs();
+      const [a, b, c] = [open(), open(), open()];
+      expect([await takes(a), await takes(b), await takes(c), await takes(a)]).toEqual([true, true, true, false]);
+      expect([a.left, b.left, c.left]).toEqual([0, 1, 0]);
+      expect([await takes(b), b.left]).toEqual([false, 0]);
+    });
+
+    it('is one when they take from it at the same moment', async () => {
+      const { open } = hubs();
+      const taken = await Promise.all(Array.from({ length: 20 }, () => takes(open())));
+      expect(taken.filter(Boolean)).toHaveLength(3);
+    });
+
+    it('outlives those who spent it, and stays spent when the store forgets', async () => {
+      const { store, open } = hubs();
+      const budget = open();
+      for (let time = 0; time < 3; time += 1) await budget.take();
+      const next = open();
+      next.hear((await store.load(['app/rotations'])).get('app/rotations') ?? NOTHING_STORED);
+      expect(next.left).toBe(0);
+      store.clear();
+      budget.hear(NOTHING_STORED);
+      expect(await takes(budget)).toBe(false);
+    });
   });
 });
 

@@ -1,4 +1,6 @@
 import type { Ration } from '../wechat/platforms/platform.js';
+import type { Outside } from './outside.js';
+import { NOTHING_STORED, type Stored } from './store/store.js';
 
 /** Refuses what a budget does not cover now. Nothing was changed. */
 export class AllowanceSpent extends Error {
@@ -9,28 +11,67 @@ export class AllowanceSpent extends Error {
   }
 }
 
-/** Lets a few things happen at once and then one at a time: the budget of an app for rotations. */
-export class Bucket {
-  private left: number;
-  private filledAt: number;
+/** How many things may happen at once, and after how long one more. */
+export interface BudgetLimits {
+  readonly burst: number;
+  readonly everyMs: number;
+}
 
+/** Lets a few things happen at once and then one at a time, among all hubs that share the store. */
+export class Budget {
+  private known: Stored = NOTHING_STORED;
+
+  /** @param name of its entry in the store. */
   constructor(
-    private readonly burst: number,
-    private readonly everyMs: number,
-    now: number,
-  ) {
-    this.left = burst;
-    this.filledAt = now;
+    readonly name: string,
+    private readonly limits: BudgetLimits,
+    private readonly outside: Pick<Outside, 'now' | 'store'>,
+  ) {}
+
+  /** How many things may happen right now, as far as this hub has heard. */
+  get left(): number {
+    const { burst, everyMs } = this.limits;
+    const missing = Math.ceil((this.fullAgainAt - this.outside.now()) / everyMs);
+    return Math.max(0, burst - Math.max(0, missing));
   }
 
-  /** @throws AllowanceSpent when the bucket is empty. */
-  take(now: number): void {
-    const refilled = Math.floor((now - this.filledAt) / this.everyMs);
-    this.left = Math.min(this.burst, this.left + refilled);
-    this.filledAt = this.left === this.burst ? now : this.filledAt + refilled * this.everyMs;
-    if (this.left === 0) throw new AllowanceSpent(this.filledAt + this.everyMs);
-    this.left -= 1;
+  /** The revision that this hub goes by. */
+  get revision(): number {
+    return this.known.revision;
   }
+
+  /** Learns what the store has. */
+  hear(stored: Stored): void {
+    // What was spent stays spent, also when the store has forgotten it.
+    const fullAgainAt = Math.max(stored.entry.fullAgainAt ?? 0, this.fullAgainAt);
+    this.known = { entry: { fullAgainAt }, revision: stored.revision };
+  }
+
+  /** @throws AllowanceSpent when it is used up, StoreUnreachable when nobody can say. */
+  async take(): Promise<void> {
+    for (;;) {
+      const fullAgainAt = takeFrom(this.fullAgainAt, this.limits, this.outside.now());
+      const { kept, stored } = await this.outside.store.put(this.name, this.known.revision, { fullAgainAt });
+      this.hear(stored);
+      if (kept) return;
+    }
+  }
+
+  private get fullAgainAt(): number {
+    return this.known.entry.fullAgainAt ?? 0;
+  }
+}
+
+/**
+ * Takes one out of a budget, which is told by when it is full again.
+ * @returns when it is full again after that.
+ * @throws AllowanceSpent when it is used up.
+ */
+export function takeFrom(fullAgainAt: number, { burst, everyMs }: BudgetLimits, now: number): number {
+  const after = Math.max(fullAgainAt, now) + everyMs;
+  const allowedAt = after - burst * everyMs;
+  if (allowedAt > now) throw new AllowanceSpent(allowedAt);
+  return after;
 }
 
 /**

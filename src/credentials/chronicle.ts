@@ -1,5 +1,5 @@
 import { WechatError, WechatRefusal } from '../wechat/wechat.error.js';
-import { NotTheCredential } from './retry.js';
+import { NotTheCredential } from './failure.js';
 import type { HubEvent } from './credentials.service.js';
 
 /** Says what happened, what it means and what happens next, in a line for the operator's log; never a value. */
@@ -26,6 +26,16 @@ export function tellInWords(event: HubEvent, now: number): { level: 'log' | 'war
       return {
         level: 'warn',
         text: `${event.name}: WeChat refuses version ${event.version}, which this hub did not replace. Somebody else asks for tokens of this account (another hub, an SDK with the AppSecret, a test system): find and stop it, or they end each other's tokens. Getting a new one now.`,
+      };
+    case 'waited':
+      return {
+        level: 'log',
+        text: `${event.name}: waited ${Math.round(event.ms)} ms for another hub, which has not got a value.`,
+      };
+    case 'overtaken':
+      return {
+        level: 'warn',
+        text: `${event.name}: this hub was too slow (stopped? overloaded?), and another may have asked WeChat meanwhile. What it got is not taken for certain; looking again.`,
       };
     case 'unsaved':
       return {

@@ -1,9 +1,9 @@
 /** Tells the time that lives are counted by. */
-export interface Clock {
+export abstract class Clock {
   /** Epoch milliseconds; never jumps. */
-  now(): number;
+  abstract now(): number;
   /** Milliseconds to add to get the wall clock's time: for what people see and what outlives the process. */
-  drift(): number;
+  abstract drift(): number;
 }
 
 /**

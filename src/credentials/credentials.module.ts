@@ -7,11 +7,11 @@ import type { Settings } from '../config/environment.js';
 import { WechatClient } from '../wechat/wechat.client.js';
 import { WechatModule } from '../wechat/wechat.module.js';
 import { tellInWords } from './chronicle.js';
-import { SteadyClock } from './clock.js';
+import { Clock } from './clock.js';
 import { CredentialsController } from './credentials.controller.js';
 import { CredentialsService } from './credentials.service.js';
 import { RefreshCron } from './refresh.cron.js';
-import { Store } from './store.js';
+import { Store } from './store/store.js';
 
 /** How credentials are kept good and handed out. Here the plain core meets Nest: its log, its settings, its hooks. */
 @Module({
@@ -21,10 +21,14 @@ import { Store } from './store.js';
     RefreshCron,
     {
       provide: CredentialsService,
-      inject: [Store, WechatClient, ConfigService],
-      useFactory: (store: Store, wechat: WechatClient, config: ConfigService<Settings, true>): CredentialsService => {
+      inject: [Clock, Store, WechatClient, ConfigService],
+      useFactory: (
+        clock: Clock,
+        store: Store,
+        wechat: WechatClient,
+        config: ConfigService<Settings, true>,
+      ): CredentialsService => {
         const logger = new Logger('Credentials');
-        const clock = new SteadyClock();
         const { burst, everySeconds } = config.get<Settings['rotation']>('rotation');
         return new CredentialsService(
           {

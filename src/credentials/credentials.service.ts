@@ -2,9 +2,10 @@ import type { App } from '../wechat/platforms/platform.js';
 import type { Wechat } from '../wechat/wechat.client.js';
 import type { Clock } from './clock.js';
 import { DueList } from './due-list.js';
-import { HostedApp, type RotationBudget } from './hosted-app.js';
+import type { BudgetLimits } from './allowance.js';
+import { HostedApp } from './hosted-app.js';
 import type { Outside, Sleeper, SourceEvent } from './outside.js';
-import { type Entry, shifted, type Store } from './store.js';
+import { type Follower, NOTHING_STORED, type Store, type Stored, StoreUnreachable } from './store/store.js';
 
 /** How many renewals may be under way at once: enough for ten thousand apps, few enough not to look like an attack. */
 const RENEWALS_AT_ONCE = 32;
@@ -22,11 +23,21 @@ export interface Surroundings extends Pick<Outside, 'random' | 'sleep'> {
   tell(event: HubEvent): void;
 }
 
+/** Hears what the store has under a name. */
+interface Listener {
+  readonly revision: number;
+  hear(stored: Stored, seen?: number): void;
+}
+
+/** How many entries are asked of the store at once: enough to be quick, few enough to leave it time for others. */
+const LOADED_AT_ONCE = 500;
+
 /** The cache: every credential of every configured app, and the clockwork that keeps them good. */
-export class CredentialsService {
+export class CredentialsService implements Follower {
   private readonly due = new DueList<Sleeper>();
   private readonly outside: Outside;
   private apps: ReadonlyMap<string, HostedApp> = new Map();
+  private listeners: ReadonlyMap<string, Listener> = new Map();
   private applying: Promise<void> = Promise.resolve();
   private renewing = 0;
   private drift = 0;
@@ -34,15 +45,14 @@ export class CredentialsService {
 
   constructor(
     private readonly surroundings: Surroundings,
-    private readonly budget: RotationBudget,
+    private readonly rotations: BudgetLimits,
   ) {
     const { clock, store, random, sleep } = surroundings;
     this.outside = {
       now: () => clock.now(),
       random,
       sleep,
-      // What outlives the process is in the wall clock's time, by which the next process will read it.
-      save: (name, entry) => store.save(name, shifted(entry, this.drift)),
+      store,
       tell: (event) => {
         surroundings.tell(event);
       },
@@ -50,6 +60,7 @@ export class CredentialsService {
         this.due.set(sleeper, at);
       },
     };
+    store.follow(this);
   }
 
   get clock(): Clock {
@@ -81,9 +92,20 @@ export class CredentialsService {
     return exchanged;
   }
 
+  /** Hears from the store what another hub wrote. */
+  hear(name: string, stored: Stored): void {
+    this.listeners.get(name)?.hear(stored);
+  }
+
+  /** Hears that the store has lost something: what is remembered here is compared with it, and written again. */
+  mourn(): void {
+    void this.load(this.listeners);
+  }
+
   /** Renews what is due, the most urgent first, a bounded number at once. */
   renewDue(): void {
     this.followWallClock();
+    void this.surroundings.store.catchUp();
     while (!this.isDraining && this.renewing < RENEWALS_AT_ONCE) {
       const sleeper = this.due.take(this.clock.now());
       if (!sleeper) return;
@@ -114,29 +136,36 @@ export class CredentialsService {
     const gone = [...before.values()].filter((app) => !identities.has(app.identity));
     // What they have under way is stored before anything is read: an app may come back under another configuration.
     await Promise.all(gone.map((app) => app.close()));
-    const grows = [...identities].some((identity) => !before.has(identity));
-    const entries = grows ? await this.surroundings.store.load() : new Map<string, Entry>();
 
+    const { store, wechat } = this.surroundings;
     const apps = new Map<string, HostedApp>();
+    const added: HostedApp[] = [];
     for (const [name, app] of configured) {
       const known = before.get(app.identity);
       known?.adopt(app);
-      apps.set(
-        name,
-        known ?? new HostedApp(app, this.surroundings.wechat, this.outside, this.budget, (entry) => entries.get(entry)),
-      );
+      const hosted = known ?? new HostedApp(app, wechat, this.outside, this.rotations);
+      if (!known) added.push(hosted);
+      apps.set(name, hosted);
     }
+    // From here on they hear what other hubs write; so nothing is missed while what there is is read.
+    this.listeners = new Map([...apps.values()].flatMap((app) => app.listeners));
+    await this.load(new Map(added.flatMap((app) => app.listeners)));
     this.apps = apps;
-    await this.forget(entries, apps);
+    await store.forgetBut(new Set(this.listeners.keys()));
   }
 
-  /** Drops what the store has of apps that are not configured, once nobody could use it any more. */
-  private async forget(entries: ReadonlyMap<string, Entry>, apps: ReadonlyMap<string, HostedApp>): Promise<void> {
-    const kept = new Set([...apps.values()].flatMap((app) => [...app.kept.values()].map((source) => source.name)));
-    const now = this.clock.now();
-    for (const [name, { credential }] of entries) {
-      if (!kept.has(name) && (credential?.expiresAt ?? 0) < now)
-        await this.surroundings.store.remove(name).catch(() => undefined);
+  /** Lets everybody hear what the store has; one that cannot be reached says so, and is followed when it is back. */
+  private async load(listeners: ReadonlyMap<string, Listener>): Promise<void> {
+    const names = [...listeners.keys()];
+    try {
+      for (let from = 0; from < names.length; from += LOADED_AT_ONCE) {
+        const some = names.slice(from, from + LOADED_AT_ONCE);
+        const seen = some.map((name) => listeners.get(name)?.revision);
+        const stored = await this.surroundings.store.load(some);
+        for (const [i, name] of some.entries()) listeners.get(name)?.hear(stored.get(name) ?? NOTHING_STORED, seen[i]);
+      }
+    } catch (error) {
+      if (!(error instanceof StoreUnreachable)) throw error;
     }
   }
 
@@ -145,6 +174,6 @@ export class CredentialsService {
     if (Math.abs(drift - this.drift) < MOVED_CLOCK_MS) return;
     this.surroundings.tell({ event: 'clock-moved', seconds: Math.round((drift - this.drift) / 1000) });
     this.drift = drift;
-    for (const app of this.apps.values()) for (const source of app.kept.values()) void source.save();
+    void this.surroundings.store.restate();
   }
 }

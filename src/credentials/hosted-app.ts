@@ -2,11 +2,10 @@ import { randomBytes } from 'node:crypto';
 import type { App, Kept, Mint, Nature, Served } from '../wechat/platforms/platform.js';
 import { jssdkSignature } from '../wechat/jssdk.js';
 import type { Wechat } from '../wechat/wechat.client.js';
-import { Bucket } from './allowance.js';
+import { Budget, type BudgetLimits } from './allowance.js';
 import type { Outside } from './outside.js';
 import type { Credential } from './policy.js';
 import { Source } from './source.js';
-import type { Entry } from './store.js';
 import { Closed, NotReplaced, Unavailable, Undecided } from './unavailable.js';
 
 /** Which value a client says that WeChat refused. */
@@ -23,12 +22,6 @@ export interface JssdkConfig {
   readonly signature: string;
 }
 
-/** How many rotations an app may ask for at once, and after how long one more. */
-export interface RotationBudget {
-  readonly burst: number;
-  readonly everyMs: number;
-}
-
 /** An app is asked at most this often whether its token is alive, whoever reports it dead. */
 const PROBE_APART_MS = 10_000;
 /** Reports come in crowds: a moment's patience lets a crowd share one question. */
@@ -37,22 +30,21 @@ const CROWD_MS = 250;
 /** One configured app with all that is kept for it. */
 export class HostedApp {
   private readonly sources = new Map<string, Source>();
-  private readonly rotations: Bucket;
+  /** What clients may spend on their word alone. */
+  readonly rotations: Budget;
   private readonly closing = new AbortController();
   private served: Served<Source>;
   private probing: Promise<boolean> | undefined;
   private probedAt = -Infinity;
 
-  /** @param stored finds what the store has under a name. */
   constructor(
     private app: App,
     private readonly wechat: Wechat,
     private readonly outside: Outside,
-    budget: RotationBudget,
-    stored: (name: string) => Entry | undefined,
+    rotations: BudgetLimits,
   ) {
-    this.rotations = new Bucket(budget.burst, budget.everyMs, outside.now());
-    this.served = this.follow(app, stored);
+    this.rotations = new Budget(`${app.identity}/rotations`, rotations, outside);
+    this.served = this.follow(app);
   }
 
   get platform(): string {
@@ -80,6 +72,11 @@ export class HostedApp {
     return Object.hasOwn(this.served.tickets, type) ? this.served.tickets[type] : undefined;
   }
 
+  /** Everything that the store keeps for the app, by the name under which it does. */
+  get listeners(): [name: string, listener: Source | Budget][] {
+    return [this.rotations, ...this.sources.values()].map((listener) => [listener.name, listener]);
+  }
+
   /** Every credential that is kept, whether it is served or not, by kind. */
   get kept(): ReadonlyMap<string, Source> {
     return this.sources;
@@ -88,7 +85,7 @@ export class HostedApp {
   /** Takes over a new configuration of the same account; what is kept stays. */
   adopt(app: App): void {
     this.app = app;
-    this.served = this.follow(app, () => undefined);
+    this.served = this.follow(app);
   }
 
   /**
@@ -98,7 +95,7 @@ export class HostedApp {
    */
   async rotate(source: Source, refused: string): Promise<Credential> {
     try {
-      return await source.replace(refused, () => this.rotations.take(this.outside.now()));
+      return await source.replace(refused, () => this.rotations.take());
     } catch (error) {
       if (error instanceof Unavailable && source.status.usable) throw new NotReplaced(error.cause, error.retryAt);
       throw error;
@@ -137,15 +134,14 @@ export class HostedApp {
     await Promise.all([...this.sources.values()].map((source) => source.close()));
   }
 
-  private follow(app: App, stored: (name: string) => Entry | undefined): Served<Source> {
+  private follow(app: App): Served<Source> {
     const keep = (kind: string, mint: Mint, nature: Nature): Source => {
       const known = this.sources.get(kind);
       if (known) {
         known.adopt(mint);
         return known;
       }
-      const name = `${app.identity}/${kind}`;
-      const source = new Source(name, mint, nature, this.outside, stored(name));
+      const source = new Source(`${app.identity}/${kind}`, mint, nature, this.outside);
       this.sources.set(kind, source);
       return source;
     };

@@ -1,6 +1,6 @@
 import type { Minted, Nature } from '../wechat/platforms/platform.js';
 import { type Credential, dueOf, usable } from './policy.js';
-import type { Entry } from './store.js';
+import type { Entry } from './store/store.js';
 
 /**
  * What remains true when the outcome of a call is unknown: its answer was lost, or the hub died in the middle of it.
@@ -25,12 +25,19 @@ export function standing({ credential, intents: [first] = [] }: Entry, nature: N
   return end < credential.expiresAt ? { ...credential, expiresAt: end } : credential;
 }
 
-/** The entry with a note that a call begins, where its outcome matters even if nobody hears of it; else the same. */
+/**
+ * The entry with a note that a call begins, where its outcome matters even if nobody hears of it; else the same. Of
+ * calls that may have ended the credential the first counts, for its end, and the last, for how long it may be on the way.
+ */
 export function withIntent(entry: Entry, nature: Nature, now: number): Entry {
   if (nature.repeats === 'life-left' || !(isExclusive(nature) || nature.repeats)) return entry;
   const open = entry.intents?.filter((at) => at > now - INTENT_MATTERS_MS) ?? [];
-  // The first call that may have ended the credential is the one that counts; of births, each one may.
-  return open.length > 0 && isExclusive(nature) ? entry : { ...entry, intents: [...open, now] };
+  return { ...entry, intents: [...(isExclusive(nature) ? open.slice(0, 1) : open), now] };
+}
+
+/** When every call whose outcome is unknown has arrived at WeChat, if it ever does; epoch milliseconds. */
+export function allArrivedAt({ intents }: Entry): number {
+  return (intents?.at(-1) ?? -Infinity) + LATE_ARRIVAL_MS;
 }
 
 /**

@@ -1,5 +1,5 @@
 import type { Flaw } from './policy.js';
-import type { Entry } from './store.js';
+import type { Store } from './store/store.js';
 
 /** Something that wants to be woken at some instant. */
 export interface Sleeper {
@@ -14,8 +14,8 @@ export interface Outside {
   random(): number;
   /** Ends after so many milliseconds, or as soon as the signal says so. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
-  /** Keeps an entry over restarts; rejects when it could not be written. */
-  save(name: string, entry: Entry): Promise<void>;
+  /** Keeps entries over restarts, and says whose turn it is. */
+  readonly store: Pick<Store, 'grant' | 'commit' | 'put' | 'isBehind' | 'catchUp'>;
   /** Told of everything that happens to a credential; never of a value. */
   tell(event: SourceEvent): void;
   /** Told when something wants to be woken next; `undefined` for not at all. */
@@ -39,6 +39,10 @@ export type SourceEvent = { readonly name: string } & (
       readonly usable: boolean;
     }
   | { readonly event: 'refused-by-wechat'; readonly version: number }
+  /** Another hub had the lease; how long it was waited for. */
+  | { readonly event: 'waited'; readonly ms: number }
+  /** The lease was gone before what it was for was done; somebody else may have asked meanwhile. */
+  | { readonly event: 'overtaken' }
   | { readonly event: 'unsaved'; readonly error: unknown }
   | { readonly event: 'saved-again' }
 );

@@ -4,9 +4,10 @@ import type { Minted, Nature, Need } from '../wechat/platforms/platform.js';
 import { WechatNonsense, WechatRefusal, WechatUnreachable } from '../wechat/wechat.error.js';
 import { AllowanceSpent } from './allowance.js';
 import type { Outside, Sleeper, SourceEvent } from './outside.js';
-import { NotTheCredential } from './retry.js';
+import { NotTheCredential } from './failure.js';
 import { Source } from './source.js';
-import type { Entry } from './store.js';
+import { MemoryStore } from './store/memory.store.js';
+import type { Entry, Written } from './store/store.js';
 import { Closed, Unavailable } from './unavailable.js';
 
 const busy = new WechatRefusal('wechat', -1, 'system error', false);
@@ -15,17 +16,33 @@ const wrongSecret = new WechatRefusal('wechat', 40125, 'invalid appsecret', fals
 const lost = new WechatUnreachable('no answer within 5 s', true);
 const neverSent = new WechatUnreachable('ECONNREFUSED', false);
 
+/** A store on a disk that may be full. */
+class DiskStore extends MemoryStore {
+  isFull = false;
+
+  override async put(...asked: Parameters<MemoryStore['put']>): Promise<Written> {
+    return this.faulty(await super.put(...asked));
+  }
+
+  override async commit(...asked: Parameters<MemoryStore['commit']>): Promise<Written> {
+    return this.faulty(await super.commit(...asked));
+  }
+
+  private faulty(written: Written): Written {
+    return this.isFull ? { ...written, fault: new Error('ENOSPC') } : written;
+  }
+}
+
 /** A source in a world that the test decides on. */
 class Bench implements Outside {
   readonly time = new VirtualTime();
   readonly sleep = this.time.sleep;
-  readonly saved = new Map<string, Entry>();
+  readonly store = new DiskStore(this.time);
   readonly events: SourceEvent[] = [];
   /** What WeChat answers, in turn; the last answer repeats. */
   answers: (Minted | Error | ((need: Need) => Promise<Minted>))[] = [];
   asked = 0;
   latency = 100;
-  diskIsFull = false;
   wakeAt: number | undefined;
   readonly source: Source;
 
@@ -36,8 +53,18 @@ class Bench implements Outside {
     this.source = this.open(entry);
   }
 
+  /** Opens a source as after a restart, on what the store has then. */
   open(entry?: Entry): Source {
-    return new Source('app/token', (need) => this.mint(need), this.nature, this, entry);
+    const source = new Source('app/token', (need) => this.mint(need), this.nature, this);
+    if (entry) this.store.restore('app/token', entry);
+    else this.store.clear();
+    source.hear({ entry: entry ?? {}, revision: entry ? 1 : 0 });
+    return source;
+  }
+
+  /** What the store has. */
+  get saved(): Entry {
+    return this.store.entries().get('app/token') ?? {};
   }
 
   now(): number {
@@ -46,12 +73,6 @@ class Bench implements Outside {
 
   random(): number {
     return 0;
-  }
-
-  save(name: string, entry: Entry): Promise<void> {
-    if (this.diskIsFull) return Promise.reject(new Error('ENOSPC'));
-    this.saved.set(name, entry);
-    return Promise.resolve();
   }
 
   tell(event: SourceEvent): void {
@@ -115,7 +136,7 @@ describe('a source', () => {
       const bench = new Bench();
       bench.answers = [value('A')];
       const credential = await bench.time.during(bench.source.get());
-      expect(bench.saved.get('app/token')).toEqual({ credential });
+      expect(bench.saved).toEqual({ credential });
     });
 
     it('answers everybody with the same failure until it is time to ask again', async () => {
@@ -247,7 +268,7 @@ describe('a source', () => {
       bench.answers = [value('A'), value('B')];
       await bench.time.during(bench.source.get());
       let permits = 0;
-      const rotations = Array.from({ length: 500 }, () => bench.source.replace('A', () => (permits += 1)));
+      const rotations = Array.from({ length: 500 }, () => bench.source.replace('A', () => void (permits += 1)));
       const values = (await bench.time.during(Promise.all(rotations))).map((credential) => credential.value);
       expect(new Set(values)).toEqual(new Set(['B']));
       expect([bench.asked, permits]).toEqual([2, 1]);
@@ -314,8 +335,10 @@ describe('a source', () => {
       const bench = new Bench();
       bench.answers = [value('A'), value('B')];
       await bench.time.during(bench.source.get());
+      const askedAt = bench.now();
       const rotation = bench.source.replace('A', allowed);
-      expect(await bench.source.get()).toMatchObject({ value: 'A', expiresAt: bench.now() + 300_000 });
+      await bench.time.pass(50);
+      expect(await bench.source.get()).toMatchObject({ value: 'A', expiresAt: askedAt + 300_000 });
       await bench.time.during(rotation);
     });
   });
@@ -343,7 +366,7 @@ describe('a source', () => {
       expect(await bench.source.get()).toMatchObject({ value: 'B', expiresAt });
       await bench.passWithCron(15_000);
       expect(await bench.source.get()).toMatchObject({ value: 'C' });
-      expect(bench.saved.get('app/token')).not.toHaveProperty('intents');
+      expect(bench.saved).not.toHaveProperty('intents');
       await bench.passWithCron(3_600_000);
       expect(bench.asked).toBe(4);
     });
@@ -354,7 +377,7 @@ describe('a source', () => {
       const first = await bench.time.during(bench.source.get());
       await bench.outcome(bench.source.replace('A', allowed));
       expect(await bench.source.get()).toEqual(first);
-      expect(bench.saved.get('app/token')).toEqual({ credential: first });
+      expect(bench.saved).toEqual({ credential: first, failure: expect.anything() as unknown });
     });
 
     it('keeps the doubt of the first lost call when a later one is clearly refused', async () => {
@@ -378,7 +401,7 @@ describe('a source', () => {
   });
 
   describe('that was cut off', () => {
-    const stored = (bench: Bench): Entry => bench.saved.get('app/token') ?? {};
+    const stored = (bench: Bench): Entry => bench.saved;
 
     it('starts with what is stored, and asks nothing', async () => {
       const bench = new Bench();
@@ -389,7 +412,7 @@ describe('a source', () => {
       expect(bench.asked).toBe(1);
     });
 
-    it('knows of the call that it was cut off in: the old value has five minutes, and a new one is asked for', async () => {
+    it('knows of the call that it was cut off in: the old value has five minutes, and once the call must have arrived a new one is asked for', async () => {
       const bench = new Bench();
       bench.answers = [value('A'), value('minted and lost'), value('C')];
       await bench.time.during(bench.source.get());
@@ -398,18 +421,21 @@ describe('a source', () => {
       await bench.time.pass(50);
       const next = bench.open(stored(bench));
       expect(await next.get()).toMatchObject({ value: 'A', expiresAt: askedAt + 300_000 });
-      expect(bench.wakeAt).toBe(bench.now());
+      expect(bench.wakeAt).toBe(askedAt + 15_000);
+      await bench.time.passUntil(askedAt + 15_000);
+      await bench.time.during(next.wake());
+      const { issuedAt, expiresAt } = await next.get();
+      expect(expiresAt - issuedAt).toBe(7_200_000);
     });
 
     it('does not trust the next value at once either: the call that was cut off may come late', async () => {
       const bench = new Bench();
-      bench.answers = [value('A'), value('minted and lost'), value('C'), value('D')];
+      bench.answers = [value('A'), () => new Promise(() => undefined), value('C')];
       await bench.time.during(bench.source.get());
       void bench.source.replace('A', allowed);
       await bench.time.pass(50);
       const next = bench.open(stored(bench));
-      await bench.time.during(next.wake());
-      const { issuedAt, expiresAt } = await next.get();
+      const { issuedAt, expiresAt } = await bench.time.during(next.replace('A', allowed));
       expect(expiresAt - issuedAt).toBe(300_000);
     });
 
@@ -435,14 +461,14 @@ describe('a source', () => {
     it('serves all the same, tells it once, and stores again by itself', async () => {
       const bench = new Bench();
       bench.answers = [value('A')];
-      bench.diskIsFull = true;
+      bench.store.isFull = true;
       expect(await bench.time.during(bench.source.get())).toMatchObject({ value: 'A' });
       expect(bench.source.status.unsaved).toBe(true);
       await bench.passWithCron(60_000);
       expect(bench.events.filter(({ event }) => event === 'unsaved')).toHaveLength(1);
-      bench.diskIsFull = false;
+      bench.store.isFull = false;
       await bench.passWithCron(5000);
-      expect(bench.saved.get('app/token')).toHaveProperty('credential.value', 'A');
+      expect(bench.saved).toHaveProperty('credential.value', 'A');
       expect(bench.source.status.unsaved).toBe(false);
     });
   });
@@ -553,7 +579,9 @@ describe('a source', () => {
       await bench.time.during(bench.source.get());
       expect(await bench.outcome(bench.source.condemn('A'))).toBeInstanceOf(Unavailable);
       expect(await bench.outcome(bench.source.get())).toBeInstanceOf(Unavailable);
-      const next = bench.open(bench.saved.get('app/token'));
+      const next = bench.open(bench.saved);
+      expect(await bench.outcome(next.get())).toBeInstanceOf(Unavailable);
+      await bench.time.pass(1000);
       bench.answers = [value('B')];
       expect(await bench.time.during(next.get())).toMatchObject({ value: 'B' });
     });
@@ -582,7 +610,7 @@ describe('a source', () => {
       const start = bench.now();
       const forcedAt: number[] = [];
       while (bench.now() < start + 86_000_000) {
-        const source = bench.open(bench.saved.get('app/token'));
+        const source = bench.open(bench.saved);
         const outcome = await bench.outcome(source.replace(present, allowed));
         if (!(outcome instanceof Error) && outcome.value !== present) {
           forcedAt.push(bench.now());
@@ -607,7 +635,7 @@ describe('a source', () => {
       ];
       await bench.time.during(bench.source.get());
       await bench.outcome(bench.source.replace('A', allowed));
-      const { spent: [forcedAt] = [] } = bench.saved.get('app/token') ?? {};
+      const { spent: [forcedAt] = [] } = bench.saved;
       await bench.passWithCron(10_000);
       expect(await bench.source.get()).toMatchObject({ value: 'A', expiresAt: (forcedAt ?? 0) + 300_000 });
     });
@@ -616,7 +644,7 @@ describe('a source', () => {
       const bench = stable();
       await bench.time.during(bench.source.get());
       await bench.time.during(bench.source.replace('T0', allowed));
-      const forcedAt = bench.saved.get('app/token')?.spent?.[0] ?? 0;
+      const forcedAt = bench.saved.spent?.[0] ?? 0;
       const second = await bench.outcome(bench.source.replace('T1', allowed));
       expect(second).toMatchObject({ name: 'AllowanceSpent', retryAt: forcedAt + 31_000 });
       expect(await bench.source.get()).toMatchObject({ value: 'T1' });
@@ -629,7 +657,7 @@ describe('a source', () => {
       bench.answers = [value('A'), value('B')];
       const read = bench.source.get();
       await bench.time.during(bench.source.close());
-      expect(bench.saved.get('app/token')).toHaveProperty('credential.value', 'A');
+      expect(bench.saved).toHaveProperty('credential.value', 'A');
       expect(await read).toMatchObject({ value: 'A' });
       expect(await bench.source.get()).toMatchObject({ value: 'A' });
       expect(await bench.outcome(bench.source.replace('A', allowed))).toBeInstanceOf(Closed);

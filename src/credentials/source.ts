@@ -1,29 +1,42 @@
 import type { Kept, Mint, Nature, Need, Ration } from '../wechat/platforms/platform.js';
+import { CALL_DEADLINE_MS } from '../wechat/wechat.client.js';
 import { WechatError, WechatNonsense } from '../wechat/wechat.error.js';
 import { AllowanceSpent, spend } from './allowance.js';
-import { accept, isExclusive, LATE_ARRIVAL_MS, standing, withIntent } from './lost-calls.js';
+import { errorOf, type Failure, failureOf, isPassing, NotTheCredential } from './failure.js';
+import { accept, allArrivedAt, isExclusive, standing, withIntent } from './lost-calls.js';
 import type { Outside } from './outside.js';
 import { type Credential, dueOf, type Flaw, freshUntil, otherThan, type Policy, usable } from './policy.js';
-import { NotTheCredential, waitAfter } from './retry.js';
-import type { Entry } from './store.js';
+import { reconciled } from './reconcile.js';
+import { type Entry, type Lease, NOTHING_STORED, type Stored, StoreUnreachable } from './store/store.js';
 import { Closed, Unavailable } from './unavailable.js';
 
-interface Failure {
-  readonly error: unknown;
-  readonly count: number;
-  readonly retryAt: number;
-}
+/** Allows to ask WeChat on a client's word alone, or throws. */
+export type Permit = () => Promise<void> | void;
 
 interface Turn {
   readonly flaw: Flaw;
   readonly outcome: Promise<Credential>;
 }
 
+/** Why the credential cannot be had for the moment. */
+interface Obstacle {
+  readonly error: unknown;
+  readonly retryAt: number;
+}
+
+/** What the store has not been told yet. */
+interface Unsaved {
+  /** The lease under which it came about, which ends with the telling. */
+  readonly lease?: Lease;
+  readonly calledAt?: number;
+  readonly againAt: number;
+}
+
 /** How a credential stands, for those who watch. */
 export interface SourceStatus {
   readonly credential: Credential | undefined;
   readonly usable: boolean;
-  readonly failure: { readonly error: unknown; readonly retryAt: number } | undefined;
+  readonly failure: Obstacle | undefined;
   readonly unsaved: boolean;
   readonly foreignMints: ForeignMints;
 }
@@ -42,21 +55,42 @@ const LIFE_ENDS_LATER_MS = [250, 500, 1000];
 const NO_FOREIGN_MINTS: ForeignMints = { count: 0 };
 /** A store that refused a write is tried again this much later. */
 const SAVE_AGAIN_MS = 5000;
+/** While the store is away, it is asked once in this time, for all who want the credential. */
+const STORE_AGAIN_MS = 1000;
+/** Without the store each hub asks by itself: this far apart, since there may be many of them. */
+const ALONE_APART_MS = 10_000;
+/** Where hubs would do the same at the same instant, they do it up to this much later, each at its own. */
+const SPREAD_MS = 1000;
+/** How long to wait for another hub before looking again, at first; it doubles, up to the next. */
+const LOOK_AGAIN_MS = 50;
+const LOOK_AGAIN_AT_LEAST_MS = 1000;
+
+/** The lease ended before what it was for was done: somebody else may have asked meanwhile. */
+class Overtaken extends Error {}
 
 /**
  * One credential of one app, kept good: the one thing here that changes. Its verbs are one operation under different
- * policies: find the flaw, take the turn, look again, ask WeChat, keep what is true.
+ * policies: find the flaw, take the turn, look again, ask WeChat, keep what is true. The turn is taken twice: among those
+ * who ask this hub, and among the hubs that share the store.
  */
 export class Source implements Kept {
-  private entry: Entry;
+  /** What this hub goes by; the store may know better, and says so when it is asked or when it is heard. */
+  private known: Stored = NOTHING_STORED;
   private turn: Turn | undefined;
-  private failure: Failure | undefined;
+  private lease: Lease | undefined;
   /** When the credential wants to be renewed. */
   private due = Infinity;
-  /** When the last call began whose outcome nobody knows. */
-  private lostAt = -Infinity;
+  private storeAway: Obstacle | undefined;
+  private aloneAt = -Infinity;
+  private unsaved: Unsaved | undefined;
+  private isFaultTold = false;
+  /** Aborted when something is heard of the credential, and then another one. */
+  private news = new AbortController();
+  /** The value that WeChat was last seen to refuse. */
+  private condemned: string | undefined;
   private foreignMints: ForeignMints = NO_FOREIGN_MINTS;
-  private saveAgainAt: number | undefined;
+  private readonly bornAt: number;
+  private adoptedAt = -Infinity;
   private closed = false;
 
   constructor(
@@ -64,39 +98,47 @@ export class Source implements Kept {
     private mint: Mint,
     private readonly nature: Nature,
     private readonly outside: Outside,
-    entry: Entry = {},
   ) {
-    this.entry = entry;
-    if (entry.intents) this.lostAt = outside.now();
-    if (entry.credential) {
-      // The clock went back since the value was stored: how long it has lived, nobody knows. Its version still counts.
-      if (entry.credential.issuedAt > outside.now() + CLOCK_SLACK_MS) {
-        this.entry = { ...entry, credential: { ...entry.credential, value: '', expiresAt: 0 } };
-      }
-      this.due = entry.intents ? outside.now() : dueOf(entry.credential, outside.random());
-      this.plan();
-    }
+    this.bornAt = outside.now();
   }
 
   /** The credential as it stands, usable or not; its life is cut where a call may have ended it early. */
   get current(): Credential | undefined {
-    return standing(this.entry, this.nature);
+    return standing(this.known.entry, this.nature);
   }
 
   get status(): SourceStatus {
     const credential = this.current;
+    const { failure } = this;
     return {
       credential,
       usable: credential !== undefined && usable(credential, this.outside.now()) === undefined,
-      failure: this.failure,
-      unsaved: this.saveAgainAt !== undefined,
+      failure: failure ? { error: errorOf(failure), retryAt: failure.retryAt } : this.storeAway,
+      unsaved: this.unsaved !== undefined,
       foreignMints: this.foreignMints,
     };
   }
 
   /** When a new value can be expected, epoch milliseconds. */
   get renewalAt(): number {
-    return Math.max(this.due, this.failure?.retryAt ?? 0);
+    return Math.max(this.due, this.obstacle?.retryAt ?? 0);
+  }
+
+  /** The revision that this hub goes by. */
+  get revision(): number {
+    return this.known.revision;
+  }
+
+  /**
+   * Learns what the store has: at a start, and whenever another hub wrote.
+   * @param seen the revision that was known when the store was asked; absent where it told by itself.
+   */
+  hear(stored: Stored, seen?: number): void {
+    // With the lease nobody else writes; what doubts there are, the end of the lease tells.
+    if (this.lease) return;
+    this.learn(stored, seen);
+    this.news.abort();
+    this.news = new AbortController();
   }
 
   /**
@@ -108,10 +150,10 @@ export class Source implements Kept {
   }
 
   /** For a client that WeChat refused: a credential with another value than `refused`, if WeChat has one.
-   * @param permit called before WeChat is asked on the client's word alone; throws to forbid it.
+   * @param permit asked before WeChat is asked on the client's word alone.
    * @throws Unavailable, or what `permit` throws. The present value stays as it was.
    */
-  replace(refused: string, permit: () => void): Promise<Credential> {
+  replace(refused: string, permit: Permit): Promise<Credential> {
     return this.obtain(otherThan(refused), permit);
   }
 
@@ -120,13 +162,16 @@ export class Source implements Kept {
    * @throws Unavailable when WeChat gives no other.
    */
   async condemn(refused: string): Promise<Credential> {
-    const { credential } = this.entry;
+    const { credential } = this.known.entry;
     if (credential?.value === refused && !credential.refused) {
       if (!this.turn) {
         this.foreignMints = { count: this.foreignMints.count + 1, lastAt: this.outside.now() };
         this.outside.tell({ event: 'refused-by-wechat', name: this.name, version: credential.version });
       }
-      await this.keep({ ...this.entry, credential: { ...credential, refused: true } });
+      this.condemned = refused;
+      this.remember(this.known);
+      // With the lease, the end of it writes this down too.
+      if (!this.lease) await this.keep(this.known.entry);
     }
     return this.obtain(usable);
   }
@@ -150,7 +195,7 @@ export class Source implements Kept {
   /** For the clock: does what has become due, if anything; failures are told, not thrown. */
   async wake(): Promise<void> {
     const now = this.outside.now();
-    if (this.saveAgainAt !== undefined && now >= this.saveAgainAt) await this.keep(this.entry);
+    if (this.unsaved && now >= this.unsaved.againAt && !this.lease) await this.keep(this.known.entry, this.unsaved);
     if (now >= this.renewalAt) await this.obtain(freshUntil(() => this.due)).catch(() => undefined);
     this.plan();
   }
@@ -159,48 +204,46 @@ export class Source implements Kept {
   adopt(mint: Mint): void {
     this.mint = mint;
     if (!this.failure) return;
-    this.failure = undefined;
-    this.due = this.outside.now();
-    this.plan();
-  }
-
-  /** Writes the entry anew, for when its instants read differently now. */
-  async save(): Promise<void> {
-    if (this.entry.credential) await this.keep(this.entry);
+    this.adoptedAt = this.outside.now();
+    this.reckon();
   }
 
   /** Begins nothing new. The returned promise ends with the call under way, its outcome stored. */
   async close(): Promise<void> {
     this.closed = true;
+    this.news.abort();
     this.outside.wake(this, undefined);
     await this.turn?.outcome.catch(() => undefined);
   }
 
-  private async obtain(policy: Policy, permit?: () => void): Promise<Credential> {
+  private async obtain(policy: Policy, permit?: Permit): Promise<Credential> {
+    if (this.outside.store.isBehind()) await this.outside.store.catchUp();
     for (;;) {
       const credential = this.current;
-      const flaw = credential ? policy(credential, this.outside.now()) : 'missing';
+      const flaw = this.flawOf(credential, policy);
       if (credential && !flaw) return credential;
-      if (this.turn) {
-        // Somebody is asking already. If for the strongest reason, the answer is ours too, whatever it is;
-        // else look again, for it may not do.
-        const { flaw: reason, outcome } = this.turn;
+      if (!this.turn) return this.takeTurn(flaw ?? 'missing', policy, permit);
+      // Somebody is asking already. If for the strongest reason, the answer is ours too, whatever it is;
+      // else look again, for it may not do.
+      const { flaw: reason, outcome } = this.turn;
+      try {
         const answer = await outcome;
         if (reason === 'refused') return answer;
-        continue;
+      } catch (error) {
+        // A budget is theirs who asked on their own word.
+        if (!(error instanceof AllowanceSpent) || permit) throw error;
       }
-      return this.takeTurn(flaw ?? 'missing', permit);
     }
   }
 
+  private flawOf(credential: Credential | undefined, policy: Policy): Flaw | undefined {
+    return credential ? policy(credential, this.outside.now()) : 'missing';
+  }
+
   /** Runs up to the first await at once, so that nobody can come in between looking and taking. */
-  private async takeTurn(flaw: Flaw, permit: (() => void) | undefined): Promise<Credential> {
-    // One chain of tries for everybody: between two of them the last failure is the answer.
-    if (this.failure && this.outside.now() < this.failure.retryAt) throw unavailable(this.failure);
-    if (this.closed) throw new Closed();
-    const onWordAlone = flaw === 'refused' && !this.entry.credential?.refused;
-    if (onWordAlone) permit?.();
-    const outcome = this.ask(flaw, onWordAlone).finally(() => {
+  private async takeTurn(flaw: Flaw, policy: Policy, permit: Permit | undefined): Promise<Credential> {
+    this.assertOpen();
+    const outcome = this.askInTurn(policy, permit).finally(() => {
       this.turn = undefined;
       this.plan();
     });
@@ -208,117 +251,325 @@ export class Source implements Kept {
     return outcome;
   }
 
-  private async ask(flaw: Flaw, onWordAlone: boolean): Promise<Credential> {
-    const { entry: before, mint } = this;
+  /** One chain of tries for everybody: between two of them the last failure is the answer. */
+  private assertOpen(): void {
+    const { obstacle } = this;
+    if (obstacle && this.outside.now() < obstacle.retryAt) throw new Unavailable(obstacle.error, obstacle.retryAt);
+    if (this.closed) throw new Closed();
+  }
+
+  /** Takes the turn among the hubs, and asks, unless what another one got meanwhile will do. */
+  private async askInTurn(policy: Policy, permit: Permit | undefined): Promise<Credential> {
+    const startedAt = this.outside.now();
+    for (let look = 0; ; look += 1) {
+      const credential = this.current;
+      const flaw = this.flawOf(credential, policy);
+      if (credential && !flaw) return credential;
+      // The first look was made before the turn was taken.
+      if (look > 0) this.assertOpen();
+      try {
+        if (this.unsaved) await this.keep(this.known.entry, this.unsaved);
+        const before = this.known.entry;
+        const heldForMs = await this.takeLease();
+        if (heldForMs === undefined) {
+          if (look > 0) this.outside.tell({ event: 'waited', name: this.name, ms: this.outside.now() - startedAt });
+          return await this.ask(before, flaw ?? 'missing', permit);
+        }
+        if (heldForMs > 0 && !(await this.awaitOther(heldForMs, look, flaw)) && credential) return credential;
+      } catch (error) {
+        if (error instanceof Overtaken) this.outside.tell({ event: 'overtaken', name: this.name });
+        else throw error;
+      }
+    }
+  }
+
+  /**
+   * Asks the store for the lease, with a note that a call begins.
+   * @returns for how long another hub has it yet; 0 when another one wrote meanwhile; `undefined` when WeChat may be
+   *   asked: with the lease, or without where that does no harm.
+   * @throws Unavailable when the store is away, and only it could say whether WeChat may be asked.
+   */
+  private async takeLease(): Promise<number | undefined> {
+    const { entry, revision } = this.known;
+    const now = this.outside.now();
+    const intending = withIntent(entry, this.nature, now);
     try {
+      const note = intending === entry ? undefined : intending;
+      const { lease, stored, heldForMs, fault } = await this.outside.store.grant(this.name, revision, note);
+      this.storeAway = undefined;
+      if (!lease) {
+        this.learn(stored, revision);
+        return heldForMs ?? 0;
+      }
+      this.lease = lease;
+      if (note) this.take(stored, fault);
+      return undefined;
+    } catch (error) {
+      if (!(error instanceof StoreUnreachable)) throw error;
+      if (isHarmless(this.nature) && now >= this.aloneAt + ALONE_APART_MS) {
+        this.aloneAt = now;
+        return undefined;
+      }
+      this.storeAway = { error, retryAt: now + STORE_AGAIN_MS };
+      throw new Unavailable(error, this.storeAway.retryAt);
+    }
+  }
+
+  /** @returns whether it was waited for: who has a usable value has something better to do. */
+  private async awaitOther(heldForMs: number, look: number, flaw: Flaw | undefined): Promise<boolean> {
+    if (flaw === 'due') {
+      this.due = this.outside.now() + heldForMs + this.outside.random() * SPREAD_MS;
+      return false;
+    }
+    const patience = Math.min(LOOK_AGAIN_MS * 2 ** look, LOOK_AGAIN_AT_LEAST_MS) * (0.5 + this.outside.random());
+    await this.outside.sleep(Math.min(patience, heldForMs), this.news.signal);
+    return true;
+  }
+
+  private async ask(before: Entry, flaw: Flaw, permit: Permit | undefined): Promise<Credential> {
+    const { mint } = this;
+    const onWordAlone = flaw === 'refused' && !before.credential?.refused;
+    try {
+      if (onWordAlone) await permit?.();
       const need: Need = {
         ...(flaw === 'refused' && before.credential && { refused: before.credential.value }),
         spend: (ration) => this.spend(ration),
       };
-      const credential = await this.askUntilUsable(need);
-      this.succeed(flaw, credential, credential.version !== before.credential?.version);
-      return this.current ?? credential;
+      await this.askUntilUsable(need, before, flaw);
+      const { current } = this;
+      if (!current) throw new Overtaken();
+      return current;
     } catch (error) {
-      if (!isInDoubt(error)) await this.settle(this.entry.credential, before.intents);
+      const { entry } = this.known;
+      const after = isInDoubt(error) ? entry : withIntentsOf(before, entry);
+      if (error instanceof Overtaken) {
+        if (this.lease) await this.conclude(after);
+        throw error;
+      }
       // These say nothing of WeChat: the present value stays as it was, and so does the chain of tries.
-      if ((error instanceof AllowanceSpent && onWordAlone) || error instanceof Closed) throw error;
-      const failure = this.fail(flaw, error);
+      if ((error instanceof AllowanceSpent && onWordAlone) || error instanceof Closed) {
+        await this.conclude(after);
+        throw error;
+      }
+      const obstacle = await this.fail(error, after, flaw);
       // What failed is a configuration that is not in force any more.
       if (mint !== this.mint) this.adopt(this.mint);
-      throw unavailable(failure);
+      throw new Unavailable(obstacle.error, obstacle.retryAt);
     }
   }
 
   /** Asks once; but WeChat's count of a life began a moment after ours, and so may its end be. */
-  private async askUntilUsable(need: Need): Promise<Credential> {
-    for (const patience of [...LIFE_ENDS_LATER_MS, undefined]) {
+  private async askUntilUsable(need: Need, before: Entry, flaw: Flaw): Promise<void> {
+    let base = before;
+    for (const [time, patience] of [...LIFE_ENDS_LATER_MS, undefined].entries()) {
+      if (time > 0) await this.renewLease(withIntent(base, this.nature, this.outside.now()));
       const askedAt = this.outside.now();
-      const intending = withIntent(this.entry, this.nature, askedAt);
-      if (intending !== this.entry) await this.keep(intending);
-      const minted = await this.mint(need).catch((error: unknown) => {
-        if (isInDoubt(error) && this.entry.intents) this.lostAt = askedAt;
-        throw error;
-      });
-      const known = this.entry.credential;
-      const credential = accept(this.entry, this.nature, minted, askedAt);
+      this.assertLease(askedAt);
+      const minted = await this.mint(need);
+      const known = base.credential;
+      const credential = accept(base, this.nature, minted, askedAt);
       const isNew = credential.version !== known?.version;
       // A lost call that arrives only now would supersede the new value, or bring one where we were told the old.
-      const isOver = askedAt >= this.lostAt + LATE_ARRIVAL_MS || (isNew && !isExclusive(this.nature));
-      await this.settle(credential, isOver ? undefined : [askedAt]);
-      if (usable(credential, this.outside.now()) === undefined) return credential;
-      if (patience === undefined || credential.refused || this.closed) break;
+      const isOver = askedAt >= allArrivedAt(base) || (isNew && !isExclusive(this.nature));
+      const isRefused = this.known.entry.credential?.refused && !isNew;
+      base = {
+        credential: isRefused ? { ...credential, refused: true } : credential,
+        ...(!isOver && { intents: [askedAt] }),
+        ...(this.known.entry.spent && { spent: this.known.entry.spent }),
+      };
+      if (usable(base.credential ?? credential, this.outside.now()) === undefined) {
+        await this.succeed(base, isNew, flaw);
+        return;
+      }
+      if (patience === undefined || isRefused || this.closed) break;
       await this.outside.sleep(patience);
     }
+    this.remember({ ...this.known, entry: base });
     throw new WechatNonsense('it is the value that has ended, once more');
   }
 
-  private succeed(flaw: Flaw, credential: Credential, isNew: boolean): void {
+  private async succeed(entry: Entry, isNew: boolean, flaw: Flaw): Promise<void> {
     const now = this.outside.now();
-    this.failure = undefined;
-    this.due = dueOf(credential, this.outside.random());
+    const { version = 0, expiresAt = 0 } = entry.credential ?? {};
     // WeChat may give the same value until shortly before its end: ask again after half of what is left.
-    if (!isNew) this.due = Math.max(this.due, now + (credential.expiresAt - now) / 2);
-    if (this.entry.intents) this.due = Math.min(this.due, this.lostAt + LATE_ARRIVAL_MS);
+    await this.conclude(isNew ? entry : { ...entry, askAgainAt: now + (expiresAt - now) / 2 });
     const event = isNew ? 'minted' : 'unchanged';
-    const seconds = Math.round((credential.expiresAt - now) / 1000);
-    this.outside.tell({ event, name: this.name, flaw, version: credential.version, seconds });
+    this.outside.tell({ event, name: this.name, flaw, version, seconds: Math.round((expiresAt - now) / 1000) });
   }
 
-  /** Writes down what is known now that a call has its outcome: the credential, and the doubts that remain. */
-  private async settle(credential: Credential | undefined, intents: Entry['intents']): Promise<void> {
-    if (credential === this.entry.credential && intents === this.entry.intents) return;
-    const { spent } = this.entry;
-    await this.keep({ ...(credential && { credential }), ...(intents && { intents }), ...(spent && { spent }) });
-  }
-
-  private fail(flaw: Flaw, error: unknown): Failure {
-    const count = (this.failure?.count ?? 0) + 1;
+  private async fail(error: unknown, after: Entry, flaw: Flaw): Promise<Obstacle> {
+    const now = this.outside.now();
+    const cause = error instanceof Unavailable ? error.cause : error;
+    if (cause instanceof StoreUnreachable) {
+      this.storeAway = { error: cause, retryAt: now + STORE_AGAIN_MS };
+      await this.conclude(after);
+      return this.storeAway;
+    }
+    const failure = failureOf(cause, this.failure, now, this.outside.random());
     // What failed may be the credential that this one is made with: its chain of tries is ours.
-    this.failure =
-      error instanceof Unavailable
-        ? { error: error.cause, count, retryAt: error.retryAt }
-        : { error, count, retryAt: this.outside.now() + waitAfter(error, count, this.outside.random()) };
-    const { retryAt } = this.failure;
-    this.due = Math.min(this.due, retryAt);
+    const { retryAt } = error instanceof Unavailable ? error : failure;
+    await this.conclude({ ...after, failure: { ...failure, retryAt } });
     const { usable } = this.status;
-    this.outside.tell({ event: 'failed', name: this.name, flaw, error: this.failure.error, retryAt, usable });
-    return this.failure;
+    this.outside.tell({ event: 'failed', name: this.name, flaw, error: cause, retryAt, usable });
+    return { error: cause, retryAt };
   }
 
   /** What is rationed ends the old value, if anything does. */
   private async spend(ration: Ration): Promise<void> {
+    if (!this.lease) throw new StoreUnreachable('what is rationed has to be counted');
+    const { entry } = this.known;
     const now = this.outside.now();
-    const spent = spend(this.entry.spent ?? [], ration, now);
-    await this.keep({
-      ...this.entry,
-      spent,
-      ...(isExclusive(this.nature) && { intents: this.entry.intents ?? [now] }),
-    });
+    const spent = spend(entry.spent ?? [], ration, now);
+    const intents = isExclusive(this.nature) ? [...(entry.intents ?? []).slice(0, 1), now] : entry.intents;
+    await this.renewLease({ ...entry, spent, ...(intents && { intents }) });
+    this.assertLease(this.outside.now());
   }
 
-  /** A store that cannot write takes nothing away: the entry holds in memory, the fault is told, and tried again. */
-  private async keep(entry: Entry): Promise<void> {
-    this.entry = entry;
-    try {
-      await this.outside.save(this.name, entry);
-      if (this.saveAgainAt !== undefined) this.outside.tell({ event: 'saved-again', name: this.name });
-      this.saveAgainAt = undefined;
-    } catch (error) {
-      if (this.saveAgainAt === undefined) this.outside.tell({ event: 'unsaved', name: this.name, error });
-      this.saveAgainAt = this.outside.now() + SAVE_AGAIN_MS;
-      this.plan();
+  private async renewLease(entry: Entry): Promise<void> {
+    if (!this.lease) return;
+    const { revision } = this.known;
+    const { lease, stored, fault } = await this.outside.store.grant(this.name, revision, entry, this.lease);
+    this.lease = lease;
+    if (!lease) {
+      this.learn(stored, revision);
+      throw new Overtaken();
     }
+    this.take(stored, fault);
+  }
+
+  /** A call that may end what others hold must have come to its end before anybody else may ask. */
+  private assertLease(now: number): void {
+    if (this.lease && now + CALL_DEADLINE_MS > this.lease.until) throw new Overtaken();
+  }
+
+  /** Ends the turn among the hubs: writes down what came of it. */
+  private conclude(entry: Entry): Promise<void> {
+    const { lease } = this;
+    if (!lease) return this.keep(entry);
+    const calledAt = isExclusive(this.nature) ? this.known.entry.intents?.at(-1) : undefined;
+    return this.keep(entry, { lease, ...(calledAt !== undefined && { calledAt }) });
+  }
+
+  /** Gives an entry to the store, and if that cannot be now, later: it holds here all the same. */
+  private async keep(entry: Entry, { lease, calledAt }: Omit<Unsaved, 'againAt'> = {}): Promise<void> {
+    const { store } = this.outside;
+    const { revision } = this.known;
+    // Under a lease it is handed out only when it is written.
+    if (!lease) this.remember({ entry, revision });
+    try {
+      const { kept, stored, fault } = await (lease
+        ? store.commit(lease, entry, calledAt)
+        : store.put(this.name, revision, entry));
+      if (lease) this.lease = undefined;
+      // Without a lease, much may have been learned since it was asked.
+      else if (this.known.revision !== revision && stored.revision < this.known.revision) return;
+      if (kept) {
+        this.take(stored, fault);
+      } else {
+        if (lease) this.remember({ entry, revision });
+        this.settle(stored);
+      }
+    } catch (error) {
+      if (!(error instanceof StoreUnreachable)) throw error;
+      if (lease) {
+        this.lease = undefined;
+        this.remember({ entry, revision });
+      }
+      const againAt = this.outside.now() + SAVE_AGAIN_MS;
+      this.unsaved = { againAt, ...(lease && { lease }), ...(calledAt !== undefined && { calledAt }) };
+    }
+    this.reckon();
+  }
+
+  /** Takes over what the store has now by our own writing. */
+  private take(stored: Stored, fault: Error | undefined): void {
+    this.remember(stored);
+    if (fault) {
+      if (!this.isFaultTold) this.outside.tell({ event: 'unsaved', name: this.name, error: fault });
+      this.unsaved = { againAt: this.outside.now() + SAVE_AGAIN_MS };
+    } else {
+      if (this.isFaultTold) this.outside.tell({ event: 'saved-again', name: this.name });
+      this.unsaved = undefined;
+    }
+    this.isFaultTold = fault !== undefined;
+  }
+
+  /** Takes over what the store says, unless we know better. */
+  private learn(told: Stored, seen: number | undefined): void {
+    this.storeAway = undefined;
+    const { entry, revision } = this.known;
+    // Old news, and not a store that has forgotten: what is known is newer than the question.
+    if (told.revision < revision && seen !== revision) return;
+    const stored = { ...told, entry: trusted(told.entry, this.outside.now()) };
+    const [{ credential: mine }, { credential: theirs }] = [entry, stored.entry];
+    const isSame = mine?.value === theirs?.value;
+    const isLater = isSame || (theirs?.issuedAt ?? 0) >= (mine?.issuedAt ?? 0);
+    if (!this.unsaved && isSame && stored.revision === revision) return;
+    // What comes after what we know was written by somebody who knew it, too.
+    if (!this.unsaved && isLater && stored.revision > revision) this.remember(stored);
+    else this.settle(stored);
+    this.reckon();
+  }
+
+  /** Where two memories differ and neither comes of the other, finds what is true; the store is told if need be. */
+  private settle(stored: Stored): void {
+    const entry = reconciled(this.known.entry, stored.entry, this.nature);
+    this.remember({ entry, revision: stored.revision });
+    this.unsaved = entry === stored.entry ? undefined : { againAt: this.outside.now() };
+  }
+
+  private remember({ entry, revision }: Stored): void {
+    const { credential } = entry;
+    const isCondemned = credential && credential.value === this.condemned && !credential.refused;
+    this.known = { revision, entry: isCondemned ? { ...entry, credential: { ...credential, refused: true } } : entry };
+  }
+
+  /** Works out anew when the credential wants to be renewed. */
+  private reckon(): void {
+    const { credential, askAgainAt = 0, intents, failure } = this.known.entry;
+    const luck = this.outside.random();
+    this.due = credential ? Math.max(dueOf(credential, luck), askAgainAt + luck * SPREAD_MS) : Infinity;
+    // Once every call that was lost has arrived, another one puts things right.
+    if (intents) this.due = Math.min(this.due, allArrivedAt(this.known.entry) + luck * SPREAD_MS);
+    if (failure) this.due = Math.min(this.due, this.failure ? failure.retryAt + luck * SPREAD_MS : this.outside.now());
+    this.plan();
+  }
+
+  /** What failed last, unless something has changed since that may have mended it. */
+  private get failure(): Failure | undefined {
+    const { failure } = this.known.entry;
+    if (!failure || failure.at <= this.adoptedAt) return undefined;
+    return failure.at <= this.bornAt && !isPassing(failure) ? undefined : failure;
+  }
+
+  private get obstacle(): Obstacle | undefined {
+    const { failure, storeAway } = this;
+    if (!failure || (storeAway && storeAway.retryAt > failure.retryAt)) return storeAway;
+    return { error: errorOf(failure), retryAt: failure.retryAt };
   }
 
   private plan(): void {
     if (this.closed) return;
-    const at = Math.min(this.saveAgainAt ?? Infinity, this.turn ? Infinity : this.renewalAt);
+    const at = Math.min(this.unsaved?.againAt ?? Infinity, this.turn ? Infinity : this.renewalAt);
     this.outside.wake(this, at === Infinity ? undefined : at);
   }
 }
 
-function unavailable({ error, retryAt }: Failure): Unavailable {
-  return new Unavailable(error, retryAt);
+/** The clock went back since the value was stored: how long it has lived, nobody knows. Its version still counts. */
+function trusted(entry: Entry, now: number): Entry {
+  const { credential } = entry;
+  if (!credential || credential.issuedAt <= now + CLOCK_SLACK_MS) return entry;
+  return { ...entry, credential: { ...credential, value: '', issuedAt: now, expiresAt: 0 } };
+}
+
+/** Whether asking does no harm to anybody, however many ask. */
+function isHarmless(nature: Nature): boolean {
+  return nature.repeats !== undefined || !isExclusive(nature);
+}
+
+/** An entry as it stands, but with the doubts that there were before. */
+function withIntentsOf({ intents }: Entry, { intents: _, ...entry }: Entry): Entry {
+  return intents ? { ...entry, intents } : entry;
 }
 
 function isInDoubt(error: unknown): boolean {

@@ -106,6 +106,32 @@ export abstract class WechatError extends Error {
   abstract readonly inDoubt: boolean;
   /** Seconds for which asking again is known to be useless. */
   readonly pause: number | undefined = undefined;
+  /** What {@link wechatErrorOf} makes the same error of again, elsewhere or later. */
+  abstract readonly note: ErrorNote;
+}
+
+/** A {@link WechatError} as it is written down. */
+export type ErrorNote =
+  | {
+      readonly kind: 'refusal';
+      readonly dialect: Dialect;
+      readonly errcode: number;
+      readonly errmsg: string;
+      readonly carried: boolean;
+    }
+  | { readonly kind: 'unreachable'; readonly reason: string; readonly inDoubt: boolean }
+  | { readonly kind: 'nonsense'; readonly reason: string };
+
+/** The error that was written down. */
+export function wechatErrorOf(note: ErrorNote): WechatError {
+  switch (note.kind) {
+    case 'refusal':
+      return new WechatRefusal(note.dialect, note.errcode, note.errmsg, note.carried);
+    case 'unreachable':
+      return new WechatUnreachable(note.reason, note.inDoubt);
+    case 'nonsense':
+      return new WechatNonsense(note.reason);
+  }
 }
 
 /** WeChat answered with an errcode. Source: `wechat-facts`, and WeChat's list of return codes. */
@@ -119,10 +145,10 @@ export class WechatRefusal extends WechatError {
 
   /** @param carried whether the call carried a credential that the code may blame. */
   constructor(
-    dialect: Dialect,
+    private readonly dialect: Dialect,
     readonly errcode: number,
     readonly errmsg: string,
-    carried: boolean,
+    private readonly carried: boolean,
   ) {
     super(`WeChat refused: ${errcode} ${errmsg}`);
     this.name = 'WechatRefusal';
@@ -139,6 +165,11 @@ export class WechatRefusal extends WechatError {
     this.pause = meaning.pause;
     this.rid = /\brid: ([0-9a-f]{8}-[0-9a-f]{8}-[0-9a-f]{8})/.exec(errmsg)?.[1];
   }
+
+  override get note(): ErrorNote {
+    const { dialect, errcode, errmsg, carried } = this;
+    return { kind: 'refusal', dialect, errcode, errmsg, carried };
+  }
 }
 
 /** No answer of WeChat came: the network, a deadline, or something on the way. */
@@ -154,6 +185,10 @@ export class WechatUnreachable extends WechatError {
     super(`WeChat cannot be reached: ${reason}`);
     this.name = 'WechatUnreachable';
   }
+
+  override get note(): ErrorNote {
+    return { kind: 'unreachable', reason: this.reason, inDoubt: this.inDoubt };
+  }
 }
 
 /** Something answered, but not as WeChat answers; nothing of it is kept. */
@@ -165,5 +200,9 @@ export class WechatNonsense extends WechatError {
   constructor(readonly reason: string) {
     super(`The answer is none of WeChat's: ${reason}`);
     this.name = 'WechatNonsense';
+  }
+
+  override get note(): ErrorNote {
+    return { kind: 'nonsense', reason: this.reason };
   }
 }

@@ -2,7 +2,8 @@ import { Secret } from '../../src/config/secret.js';
 import { CredentialsService, type HubEvent } from '../../src/credentials/credentials.service.js';
 import type { HostedApp } from '../../src/credentials/hosted-app.js';
 import { type Credential, secondsLeft } from '../../src/credentials/policy.js';
-import { type Entry, MemoryStore } from '../../src/credentials/store.js';
+import { MemoryStore } from '../../src/credentials/store/memory.store.js';
+import type { Entry, Granted, Written } from '../../src/credentials/store/store.js';
 import { officialAccount } from '../../src/wechat/platforms/official-account.js';
 import { readAnswer, type Wechat, type WechatAnswer, type WechatCall } from '../../src/wechat/wechat.client.js';
 import { type Dialect, WechatNonsense, WechatUnreachable } from '../../src/wechat/wechat.error.js';
@@ -42,6 +43,45 @@ export interface Findings {
   readonly history: string[];
 }
 
+/** What a crash leaves. */
+class Disk {
+  readonly entries = new Map<string, Entry>();
+  isFull = false;
+}
+
+/** A store of one process on a disk: what is written is there a moment later, or not, if the process dies before. */
+class DiskStore extends MemoryStore {
+  constructor(
+    clock: VirtualTime,
+    private readonly disk: Disk,
+    private readonly latency: () => Promise<void>,
+  ) {
+    super(clock);
+    for (const [name, entry] of disk.entries) this.restore(name, entry);
+  }
+
+  override async grant(...asked: Parameters<MemoryStore['grant']>): Promise<Granted> {
+    const granted = await super.grant(...asked);
+    return asked[2] ? this.persisted(asked[0], granted) : granted;
+  }
+
+  override async commit(...asked: Parameters<MemoryStore['commit']>): Promise<Written> {
+    return this.persisted(asked[0].name, await super.commit(...asked));
+  }
+
+  override async put(...asked: Parameters<MemoryStore['put']>): Promise<Written> {
+    return this.persisted(asked[0], await super.put(...asked));
+  }
+
+  private async persisted<W extends Written>(name: string, written: W): Promise<W> {
+    if (!written.kept) return written;
+    await this.latency();
+    if (this.disk.isFull) return { ...written, fault: new Error('ENOSPC') };
+    this.disk.entries.set(name, written.stored.entry);
+    return written;
+  }
+}
+
 const APPID = 'wx1';
 const HOURS = 2;
 const KINDS = ['access-token', 'jsapi', 'wx_card'] as const;
@@ -57,8 +97,7 @@ export class OneHub {
   private readonly world: World;
   private readonly life: number;
   /** What is on disk: what a crash leaves. */
-  private readonly disk = new MemoryStore();
-  private diskIsFull = false;
+  private readonly disk = new Disk();
   private life_ = 0;
   private hub: CredentialsService | undefined;
   private isOut = false;
@@ -117,12 +156,10 @@ export class OneHub {
         clock: this.time,
         random: this.random,
         sleep: this.time.sleep,
-        store: {
-          load: () => this.disk.load(),
-          save: (name, entry) => alive(this.write(isAlive, name, entry)),
-          remove: (name) => this.disk.remove(name),
-          close: () => Promise.resolve(),
-        },
+        store: new DiskStore(this.time, this.disk, async () => {
+          await this.time.sleep(1 + this.random() * 5);
+          if (!isAlive()) await new Promise<never>(() => undefined);
+        }),
         wechat: { call: (dialect, call) => alive(this.call(dialect, call)) } satisfies Wechat,
         tell: (event) => {
           if (isAlive()) this.note(event);
@@ -140,13 +177,6 @@ export class OneHub {
       this.time.at(this.time.now() + 5000, tick);
     };
     tick();
-  }
-
-  private async write(isAlive: () => boolean, name: string, entry: Entry): Promise<void> {
-    await this.time.sleep(1 + this.random() * 5);
-    if (!isAlive()) return;
-    if (this.diskIsFull) throw new Error('ENOSPC');
-    await this.disk.save(name, entry);
   }
 
   /** One call over the network: the way there, WeChat, the way back; five seconds for all of it. */
@@ -290,8 +320,8 @@ export class OneHub {
       this.time.at(this.time.now() + this.random() * 400_000, () => (this.isOut = false));
     });
     event(weather.fullDisk, 1_800_000, () => {
-      this.diskIsFull = true;
-      this.time.at(this.time.now() + this.random() * 400_000, () => (this.diskIsFull = false));
+      this.disk.isFull = true;
+      this.time.at(this.time.now() + this.random() * 400_000, () => (this.disk.isFull = false));
     });
     event(weather.foreignMints, 1_200_000, () => {
       this.world.mintElsewhere(APPID);
@@ -329,7 +359,7 @@ export class OneHub {
     if (!this.hub) await this.start();
     this.world.faults.clear();
     this.isOut = false;
-    this.diskIsFull = false;
+    this.disk.isFull = false;
     // The slowest chain waits 30 s and a fifth between two tries, and a try may take its five seconds.
     await this.time.pass(45_000);
     for (const [kind, source] of this.hub?.app('default')?.kept ?? []) {
@@ -338,7 +368,7 @@ export class OneHub {
       if (!(await this.reads(source))) await this.time.pass(45_000);
       if (!(await this.reads(source)) || source.status.unsaved) this.breaks(`I-8: ${kind} is not well again`);
     }
-    const { size } = await this.disk.load();
+    const { size } = this.disk.entries;
     if (size > 4) this.breaks(`I-12: the store has ${size} entries`);
   }
 

@@ -1,5 +1,5 @@
 import { WechatNonsense, WechatRefusal, WechatUnreachable } from '../wechat/wechat.error.js';
-import { NotTheCredential, waitAfter } from './retry.js';
+import { NotTheCredential, waitAfter } from './failure.js';
 
 function refusal(errcode: number): WechatRefusal {
   return new WechatRefusal('wechat', errcode, '', false);

@@ -12,10 +12,13 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
+import { setImmediate as nextTurnOfTheLoop } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
-import type { Secret } from '../config/secret.js';
+import type { Secret } from '../../config/secret.js';
+import type { Clock } from '../clock.js';
 import { Cipher, newKey, parseKeys, UnknownKey } from './cipher.js';
-import type { Entry, Store } from './store.js';
+import { MemoryStore } from './memory.store.js';
+import { type Entry, type Granted, type Lease, shifted, Store, type Stored, type Written } from './store.js';
 
 /** Refuses to open a store, and says what an operator can do about it. */
 export class StoreRefused extends Error {}
@@ -39,25 +42,33 @@ interface Write {
 }
 
 /**
- * Keeps the entries of one hub in its data folder, in SQLite, sealed. The exclusive lock on the database is what keeps a
- * second hub out; the operating system takes it back however the process ends. Writes that come together share one
- * transaction, and so one wait for the disk.
+ * Keeps the entries of one hub in its data folder, in SQLite, sealed, with instants in the wall clock's time, by which
+ * the next process will read them. The exclusive lock on the database is what keeps a second hub out; the operating
+ * system takes it back however the process ends. Writes that come together share one transaction, and so one wait for
+ * the disk.
  */
-export class EmbeddedStore implements Store {
+export class EmbeddedStore extends Store {
+  private readonly memory: MemoryStore;
   private waiting: Write[] = [];
   private flushing: NodeJS.Immediate | undefined;
+  /** The wall clock's distance from the steady one, as far as entries were written with it. */
+  private drift: number;
 
   private constructor(
     private readonly database: DatabaseSyncInstance,
     private readonly cipher: Cipher,
-    private readonly folder: string,
-  ) {}
+    private readonly clock: Clock,
+  ) {
+    super();
+    this.memory = new MemoryStore(clock);
+    this.drift = clock.drift();
+  }
 
   /**
    * @param keys as in {@link parseKeys}; absent, the store keeps a key of its own beside the database.
    * @throws StoreRefused when another hub holds the folder, or it cannot be written, or what is in it cannot be read.
    */
-  static open(folder: string, keys?: Secret): EmbeddedStore {
+  static open(folder: string, clock: Clock, keys?: Secret): EmbeddedStore {
     const given = keys ? givenKeys(keys) : [];
     try {
       makeFolder(resolve(folder));
@@ -68,15 +79,53 @@ export class EmbeddedStore implements Store {
     try {
       const all = [...given, ...ownKey(folder, given.length === 0 && isEmpty(database))];
       if (all.length === 0) throw refusal(folder, 'the key that seals it is not there', true);
-      return new EmbeddedStore(database, new Cipher(all), folder);
+      const store = new EmbeddedStore(database, new Cipher(all), clock);
+      store.read(folder);
+      return store;
     } catch (error) {
       release(database);
       throw error;
     }
   }
 
-  async load(): Promise<Map<string, Entry>> {
-    const entries = new Map<string, Entry>();
+  override load(names: readonly string[]): Promise<Map<string, Stored>> {
+    return this.memory.load(names);
+  }
+
+  override async grant(name: string, seen: number, entry?: Entry, lease?: Lease): Promise<Granted> {
+    const granted = await this.memory.grant(name, seen, entry, lease);
+    return entry ? this.persisted(name, granted) : granted;
+  }
+
+  override async commit(lease: Lease, entry: Entry, calledAt?: number): Promise<Written> {
+    return this.persisted(lease.name, await this.memory.commit(lease, entry, calledAt));
+  }
+
+  override async put(name: string, seen: number, entry: Entry): Promise<Written> {
+    return this.persisted(name, await this.memory.put(name, seen, entry));
+  }
+
+  override async forgetBut(names: ReadonlySet<string>): Promise<void> {
+    const useless = this.memory.useless(names);
+    await this.memory.forgetBut(names);
+    await Promise.allSettled(useless.map((name) => this.write(name, undefined)));
+  }
+
+  override async restate(): Promise<void> {
+    this.drift = this.clock.drift();
+    const entries = [...this.memory.entries()];
+    await Promise.allSettled(entries.map(([name, entry]) => this.write(name, this.sealed(name, entry))));
+  }
+
+  override async close(): Promise<void> {
+    // What was asked before this is on its way here.
+    await nextTurnOfTheLoop();
+    if (this.flushing) clearImmediate(this.flushing);
+    this.flush();
+    release(this.database);
+  }
+
+  private read(folder: string): void {
     const rows = this.database.prepare('SELECT name, sealed FROM entry').all() as {
       name: string;
       sealed: Uint8Array;
@@ -85,31 +134,31 @@ export class EmbeddedStore implements Store {
     for (const { name, sealed } of rows) {
       const bytes = Buffer.from(sealed);
       try {
-        entries.set(name, JSON.parse(this.cipher.open(name, bytes)) as Entry);
+        this.memory.restore(name, shifted(JSON.parse(this.cipher.open(name, bytes)) as Entry, -this.drift));
         if (!this.cipher.isCurrent(bytes)) stale.push(name);
       } catch (error) {
         const what = error instanceof UnknownKey ? 'is sealed with another key' : 'was changed or damaged';
-        throw refusal(this.folder, `the entry ${name} ${what}`, error instanceof UnknownKey);
+        throw refusal(folder, `the entry ${name} ${what}`, error instanceof UnknownKey);
       }
     }
     // Only when every entry is known to open: a refusal changes nothing. What cannot be written now can be read later.
-    await Promise.allSettled(stale.map((name) => this.save(name, entries.get(name) ?? {})));
-    return entries;
+    const entries = this.memory.entries();
+    for (const name of stale) this.write(name, this.sealed(name, entries.get(name) ?? {})).catch(() => undefined);
   }
 
-  save(name: string, entry: Entry): Promise<void> {
-    return this.write(name, this.cipher.seal(name, JSON.stringify(entry)));
+  /** What cannot be written is in force all the same, until this process ends. */
+  private async persisted<W extends Written>(name: string, written: W): Promise<W> {
+    if (!written.kept) return written;
+    try {
+      await this.write(name, this.sealed(name, written.stored.entry));
+      return written;
+    } catch (error) {
+      return { ...written, fault: error as Error };
+    }
   }
 
-  remove(name: string): Promise<void> {
-    return this.write(name, undefined);
-  }
-
-  close(): Promise<void> {
-    if (this.flushing) clearImmediate(this.flushing);
-    this.flush();
-    release(this.database);
-    return Promise.resolve();
+  private sealed(name: string, entry: Entry): Buffer {
+    return this.cipher.seal(name, JSON.stringify(shifted(entry, this.drift)));
   }
 
   private write(name: string, sealed: Buffer | undefined): Promise<void> {

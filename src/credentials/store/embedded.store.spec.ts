@@ -17,25 +17,28 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Secret } from '../config/secret.js';
+import { Secret } from '../../config/secret.js';
+import type { Clock } from '../clock.js';
+import type { Credential } from '../policy.js';
 import { newKey } from './cipher.js';
 import { EmbeddedStore, StoreRefused } from './embedded.store.js';
-import type { Credential } from './policy.js';
-import { type Entry, MemoryStore, type Store } from './store.js';
+import { type Entry, shifted, type Store, type Written } from './store.js';
 
-function credential(value: string, version = 1): Credential {
-  return { value, issuedAt: 1_700_000_000_000, expiresAt: 1_700_007_200_000, version };
-}
+/** How far the wall clock was moved. */
+let drift = 0;
+const clock: Clock = { now: () => Date.now(), drift: () => drift };
 
-function entry(value: string, version?: number): Entry {
-  return { credential: credential(value, version) };
+function entry(value: string, version = 1): Entry {
+  const credential: Credential = { value, issuedAt: 1_700_000_000_000, expiresAt: 1_700_007_200_000, version };
+  return { credential };
 }
 
 let folder: string;
 const open: Store[] = [];
 
-/** A store that is closed at the end of the test, should the test not do it. */
-function kept<S extends Store>(store: S): S {
+/** The store in the folder, which is closed at the end of the test, should the test not do it. */
+function opened(keys?: Secret): EmbeddedStore {
+  const store = EmbeddedStore.open(folder, clock, keys);
   open.push(store);
   return store;
 }
@@ -45,98 +48,29 @@ async function close(store: Store): Promise<void> {
   await store.close();
 }
 
+/** Writes an entry in the place of the one that is there. */
+async function save(store: Store, name: string, entry: Entry): Promise<Written> {
+  return store.put(name, (await store.load([name])).get(name)?.revision ?? 0, entry);
+}
+
+async function entryOf(store: Store, name: string): Promise<Entry | undefined> {
+  return (await store.load([name])).get(name)?.entry;
+}
+
 beforeEach(() => (folder = join(mkdtempSync(join(tmpdir(), 'store-')), 'data')));
 afterEach(async () => {
+  drift = 0;
   for (const store of open.splice(0)) await store.close();
   rmSync(join(folder, '..'), { recursive: true, force: true });
 });
 
-/** What every store has to do. A store that outlives the process is opened twice on the same folder. */
-function describeStore(name: string, opened: () => Store, { isDurable }: { readonly isDurable: boolean }): void {
-  describe(`the contract of a store, kept by ${name},`, () => {
-    let store: Store;
-    beforeEach(() => (store = kept(opened())));
-
-    /** What is there now, and after a restart if the store outlives one. */
-    async function expectKept(expected: Readonly<Record<string, Entry>>): Promise<void> {
-      expect(Object.fromEntries(await store.load())).toEqual(expected);
-      if (!isDurable) return;
-      await close(store);
-      store = kept(opened());
-      expect(Object.fromEntries(await store.load())).toEqual(expected);
-    }
-
-    it('is empty at first', () => expectKept({}));
-
-    it('keeps an entry with all that is in it', async () => {
-      const full: Entry = {
-        credential: { ...credential('a-token', 17), refused: true },
-        intents: [1_700_000_000_123],
-        spent: [1_700_000_000_000, 1_700_000_031_000.5],
-      };
-      await store.save('shop', full);
-      await store.save('bare', {});
-      await expectKept({ shop: full, bare: {} });
-    });
-
-    it('puts a new entry in the place of the old one', async () => {
-      await store.save('shop', { ...entry('old'), intents: [1] });
-      await store.save('shop', entry('new', 2));
-      await expectKept({ shop: entry('new', 2) });
-    });
-
-    it('removes an entry, and does not mind one that is not there', async () => {
-      await store.save('shop', entry('a-token'));
-      await store.save('crm', entry('another-token'));
-      await store.remove('shop');
-      await store.remove('nowhere');
-      await expectKept({ crm: entry('another-token') });
-    });
-
-    it('lets writes of one name take effect in the order of the calls', async () => {
-      await Promise.all([
-        store.save('shop', entry('old')),
-        store.save('shop', entry('new', 2)),
-        store.save('gone', entry('a-token')),
-        store.remove('gone'),
-        store.remove('back'),
-        store.save('back', entry('a-token')),
-      ]);
-      await expectKept({ shop: entry('new', 2), back: entry('a-token') });
-    });
-
-    it('keeps them all when many are written at once', async () => {
-      const entries = Array.from({ length: 500 }, (_, index) => [`app-${index}`, entry(`token-${index}`)] as const);
-      await Promise.all(entries.map(([app, value]) => store.save(app, value)));
-      await expectKept(Object.fromEntries(entries));
-    });
-
-    it('keeps values and names of any kind apart', async () => {
-      const names = ['shop', 'Shop', ' shop', '商店', 'e\u0301', '\u00e9', '😀', "'; --", 'x'.repeat(500), ''];
-      for (const each of names) await store.save(each, entry(`token of ${each}`));
-      await expectKept(Object.fromEntries(names.map((each) => [each, entry(`token of ${each}`)])));
-    });
-
-    it('gives out what was there then: a later write does not change it', async () => {
-      await store.save('shop', entry('old'));
-      const before = await store.load();
-      await store.save('shop', entry('new', 2));
-      await store.save('crm', entry('a-token'));
-      expect(Object.fromEntries(before)).toEqual({ shop: entry('old') });
-    });
-  });
-}
-
-describeStore('the one in memory', () => new MemoryStore(), { isDurable: false });
-describeStore('the embedded one', () => EmbeddedStore.open(folder), { isDurable: true });
-
 /** A folder with a few entries in it, closed in order. */
 async function filled(keys?: Secret): Promise<void> {
-  const store = kept(EmbeddedStore.open(folder, keys));
+  const store = opened(keys);
   await Promise.all(
-    Array.from({ length: 100 }, (_, index) => store.save(`app-${index}/access-token`, entry(`canary-7f3a-${index}`))),
+    Array.from({ length: 100 }, (_, index) => save(store, `app-${index}/access-token`, entry(`canary-7f3a-${index}`))),
   );
-  await store.save('shop', entry('a-token'));
+  await save(store, 'shop', entry('a-token'));
   await close(store);
 }
 
@@ -152,11 +86,10 @@ function contents(): Record<string, string> {
   return Object.fromEntries(bytes().map(([name, each]) => [name, createHash('sha256').update(each).digest('hex')]));
 }
 
-/** How the store is refused, if it is, by opening it or by what is in it. */
+/** How the store is refused, if it is. */
 async function refusalOf(keys?: Secret): Promise<StoreRefused> {
   try {
-    const store = kept(EmbeddedStore.open(folder, keys));
-    await store.load().finally(() => close(store));
+    await close(opened(keys));
   } catch (error) {
     if (error instanceof StoreRefused) return error;
     throw error;
@@ -166,10 +99,10 @@ async function refusalOf(keys?: Secret): Promise<StoreRefused> {
 
 /** The entry `shop` of the store in the folder. */
 async function shop(keys?: Secret): Promise<Entry | undefined> {
-  const store = kept(EmbeddedStore.open(folder, keys));
-  const entries = await store.load();
+  const store = opened(keys);
+  const found = await entryOf(store, 'shop');
   await close(store);
-  return entries.get('shop');
+  return found;
 }
 
 /** Changes the database as somebody would who has SQLite and no key. */
@@ -216,9 +149,9 @@ describe('the folder of the embedded store', () => {
   });
 
   it('shows no value in any byte of it, neither open nor closed', async () => {
-    const store = kept(EmbeddedStore.open(folder));
-    await store.save('shop', entry('canary-7f3a'));
-    await store.save('shop', { ...entry('canary-7f3a-2'), spent: [1] });
+    const store = opened();
+    await save(store, 'shop', entry('canary-7f3a'));
+    await save(store, 'shop', { ...entry('canary-7f3a-2'), spent: [1] });
     const text = (): string => bytes().join();
     expect(text().includes('canary')).toBe(false);
     expect(text().includes('expiresAt')).toBe(false);
@@ -228,17 +161,34 @@ describe('the folder of the embedded store', () => {
   });
 
   it('has its writes finished before it is let go', async () => {
-    const store = kept(EmbeddedStore.open(folder));
-    const saved = store.save('shop', entry('a-token'));
+    const store = opened();
+    const saved = store.put('shop', 0, entry('a-token'));
     await close(store);
     await saved;
     expect(await shop()).toEqual(entry('a-token'));
   });
 
   it('refuses a write that comes after it was let go, and nothing worse', async () => {
-    const store = EmbeddedStore.open(folder);
+    const store = EmbeddedStore.open(folder, clock);
     await store.close();
-    await expect(store.save('shop', entry('a-token'))).rejects.toThrow('the data folder cannot be written');
+    const { kept, fault } = await store.put('shop', 0, entry('a-token'));
+    expect(kept).toBe(true);
+    expect(fault?.message).toContain('the data folder cannot be written');
+  });
+
+  it('has instants in it of the wall clock, by which the next process reads them', async () => {
+    const store = opened();
+    await save(store, 'shop', entry('a-token'));
+    drift = 3_600_000;
+    await store.restate();
+    expect(await entryOf(store, 'shop')).toEqual(entry('a-token'));
+    await save(store, 'crm', entry('another-token'));
+    await close(store);
+    drift = 0;
+    const next = opened();
+    const hourLater = (value: string): Entry => shifted(entry(value), 3_600_000);
+    expect(await entryOf(next, 'shop')).toEqual(hourLater('a-token'));
+    expect(await entryOf(next, 'crm')).toEqual(hourLater('another-token'));
   });
 
   it('has the entry before in it when the power goes in the middle of a write', async () => {
@@ -268,13 +218,13 @@ describe('the folder of the embedded store', () => {
 
 describe('a second holder of the folder', () => {
   it('is refused, whoever it is, and the first does not notice', async () => {
-    const first = kept(EmbeddedStore.open(folder));
-    await first.save('shop', entry('old'));
+    const first = opened();
+    await save(first, 'shop', entry('old'));
     expect((await refusalOf()).message).toMatch(
       /^another hub is using DATA_DIR .+: stop the other one, or give this one/,
     );
-    await first.save('shop', entry('new'));
-    expect((await first.load()).get('shop')).toEqual(entry('new'));
+    await save(first, 'shop', entry('new'));
+    expect(await entryOf(first, 'shop')).toEqual(entry('new'));
     await close(first);
     expect(await shop()).toEqual(entry('new'));
   });
@@ -352,9 +302,14 @@ describe('the keys of the embedded store', () => {
 
   it('are asked for when only some entries open, and what opens is not sealed anew', async () => {
     await filled(keys(old));
-    const store = kept(EmbeddedStore.open(folder, keys(newer)));
-    await store.save('app-50/access-token', entry('x'));
+    const here = folder;
+    folder = join(folder, '..', 'other');
+    const store = opened(keys(newer));
+    await save(store, 'app-50/access-token', entry('x'));
     await close(store);
+    const other = join(folder, 'credentials.db');
+    folder = here;
+    meddle(`ATTACH '${other}' AS other; REPLACE INTO entry SELECT * FROM other.entry`);
     const before = contents();
     expect((await refusalOf(keys(newKey(), old))).message).toContain('sealed with another key');
     expect(contents()).toEqual(before);
