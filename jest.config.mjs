@@ -27,6 +27,7 @@ export default {
     { ...common, displayName: 'unit', testMatch: ['<rootDir>/src/**/*.spec.ts', '<rootDir>/test/simulat*/*.spec.ts'] },
     { ...common, displayName: 'hub', testMatch: ['<rootDir>/test/*.e2e-spec.ts'] },
   ],
+  globalSetup: '<rootDir>/test/redis.setup.mjs',
   reporters: ['default', '<rootDir>/test/counts.reporter.mjs'],
   // Native ES modules leak some 15 MB per spec file in Jest's registry; a worker past this is started anew.
   workerIdleMemoryLimit: '256MB',

@@ -2,12 +2,18 @@ import { ConsoleLogger, Logger, type LoggerService, StandardSchemaValidationPipe
 import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import type { AddressInfo } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import { AppModule } from './app.module.js';
+import type { Settings } from './config/environment.js';
 import { LiveConfiguration } from './config/live-configuration.js';
 import type { Environment } from './config/secret-reader.js';
-import { SteadyClock } from './credentials/clock.js';
+import { tellInWords } from './credentials/chronicle.js';
+import { type Clock, SteadyClock } from './credentials/clock.js';
 import { CredentialsService } from './credentials/credentials.service.js';
 import { EmbeddedStore } from './credentials/store/embedded.store.js';
+import { RedisConnection } from './credentials/store/redis.connection.js';
+import { RedisStore } from './credentials/store/redis.store.js';
+import { type Store, type StoreEvent, StoreUnreachable } from './credentials/store/store.js';
 import { HubAdapter } from './http/hub.adapter.js';
 import { JsonBody } from './http/json-body.js';
 import { ProblemFilter } from './http/problem.filter.js';
@@ -17,6 +23,10 @@ import type { App } from './wechat/platforms/platform.js';
 
 /** Well below Kubernetes' 30 s: the longest chain of calls to WeChat, a dead token's ticket, ends before. */
 const PATIENCE_MS = 25_000;
+
+/** How long a start waits for the shared store before it goes on without. */
+const STORE_PATIENCE_MS = 3000;
+const STORE_AGAIN_MS = 100;
 
 /** What the framework says of itself while it starts; nobody at three in the morning wants to read past it. */
 const FRAMEWORK = ['InstanceLoader', 'NestApplication', 'NestFactory', 'RouterExplorer', 'RoutesResolver'];
@@ -39,6 +49,39 @@ class StrictPipe extends StandardSchemaValidationPipe {
   }
 }
 
+/**
+ * Opens the store that is configured. A shared one that does not answer is waited for a little, and then in the
+ * background: it is there for all hubs, and none of them can do anything about it.
+ */
+async function openStore({ redis, redisPrefix, dataDir, storeKeys }: Settings, clock: Clock): Promise<Store> {
+  if (!redis) return EmbeddedStore.open(dataDir, clock, storeKeys);
+  const logger = new Logger('Store');
+  const tell = (event: StoreEvent): void => {
+    const { level, text } = tellInWords(event, clock.now());
+    logger[level](text);
+  };
+  const connection = new RedisConnection(redis);
+  try {
+    const store = new RedisStore({ redis: connection, clock, tell }, redisPrefix, storeKeys);
+    const patience = AbortSignal.timeout(STORE_PATIENCE_MS);
+    while (!(await isOpened(store)) && !patience.aborted) await delay(STORE_AGAIN_MS);
+    return store;
+  } catch (error) {
+    await connection.close();
+    throw error;
+  }
+}
+
+async function isOpened(store: RedisStore): Promise<boolean> {
+  try {
+    await store.open();
+    return true;
+  } catch (error) {
+    if (!(error instanceof StoreUnreachable)) throw error;
+    return false;
+  }
+}
+
 /** A hub that listens. */
 export class Hub {
   private readonly logger = new Logger('Hub');
@@ -57,10 +100,10 @@ export class Hub {
    */
   static async start(environment: Environment, logger: LoggerService | false = new HubLogger()): Promise<Hub> {
     const configuration = LiveConfiguration.read(environment, PLATFORMS);
-    const { dataDir, storeKeys, port } = configuration.current.settings;
-    // Ahead of the framework, which would wrap the reason for a refusal into a report of its own.
+    const { settings } = configuration.current;
     const clock = new SteadyClock();
-    const store = EmbeddedStore.open(dataDir, clock, storeKeys);
+    // Ahead of the framework, which would wrap the reason for a refusal into a report of its own.
+    const store = await openStore(settings, clock);
     const adapter = new HubAdapter();
     const app = await NestFactory.create<NestExpressApplication>(AppModule.of(configuration, clock, store), adapter, {
       logger,
@@ -74,7 +117,7 @@ export class Hub {
       app.useGlobalPipes(new StrictPipe({ exceptionFactory: malformed }));
       app.useGlobalFilters(new ProblemFilter(() => credentials.clock.now()));
       await app.init();
-      await app.listen(port);
+      await app.listen(settings.port);
     } catch (error) {
       await app.close();
       throw error;

@@ -17,7 +17,7 @@ const asked = new Promise<void>((resolve) => {
 });
 
 const { ConfigurationError } = await import('./config/faults.js');
-const { StoreRefused } = await import('./credentials/store/embedded.store.js');
+const { StoreRefused } = await import('./credentials/store/store.js');
 const { Hub } = await import('./hub.js');
 
 try {

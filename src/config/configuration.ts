@@ -4,6 +4,7 @@ import type { z } from 'zod';
 import { type ClientKey, clientKey, STRONG_KEY_BYTES } from './client-key.js';
 import { environmentKids, keyVariable, readSettings, type Settings } from './environment.js';
 import { Faults } from './faults.js';
+import { redisBlock, type RedisSettings } from './redis-settings.js';
 import {
   type Action,
   addIssues,
@@ -68,6 +69,8 @@ export function readConfiguration<A extends { readonly identity: string }>(
       ? secrets.fromVariable(reference.env)
       : secrets.fromFile(reference.file, path === undefined ? undefined : dirname(resolve(path)));
 
+  const redis = readRedis(file?.redis, redisBlock(secretSchema(read)), settings, faults);
+
   const apps = new AppReader(platforms, secretSchema(read), faults);
   for (const [name, written] of Object.entries(file?.apps ?? {})) apps.add(name, written, `HUB_CONFIG.apps.${name}`);
   addDefaultApp(environment, secrets, apps, warnings);
@@ -108,12 +111,26 @@ export function readConfiguration<A extends { readonly identity: string }>(
   faults.refuse(files);
   if (!settings) throw new Error('settings that are not read are a fault');
   return {
-    settings,
+    settings: { ...settings, ...(redis && { redis }) },
     apps: apps.found,
     clients,
     warnings,
     files,
   };
+}
+
+/** Reads the block `redis` of the configuration file, if it has one. */
+function readRedis(
+  written: unknown,
+  schema: z.ZodType<RedisSettings>,
+  settings: Settings | undefined,
+  faults: Faults,
+): RedisSettings | undefined {
+  if (written === undefined) return undefined;
+  if (settings?.redis) faults.add('REDIS_URL', 'is set, and HUB_CONFIG has redis, too: one of them must go');
+  const parsed = schema.safeParse(written);
+  if (parsed.error) addIssues((...path) => ['HUB_CONFIG.redis', ...path].join('.'), parsed.error.issues, faults);
+  return parsed.data;
 }
 
 const ENVIRONMENT_CLIENT_MAY: ReadonlySet<Action> = new Set<Action>(['read', 'rotate', 'report', 'sign']);

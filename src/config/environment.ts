@@ -2,6 +2,7 @@ import { isIP } from 'node:net';
 import { getProxyForUrl } from 'proxy-from-env';
 import { z } from 'zod';
 import type { Faults } from './faults.js';
+import { type RedisSettings, redisSettingsOf, URL_FORMS } from './redis-settings.js';
 import { type Environment, type SecretReader, UnreadableSecret } from './secret-reader.js';
 import type { Secret } from './secret.js';
 
@@ -17,6 +18,10 @@ export interface Settings {
   readonly wechat: Upstream;
   readonly wecom: Upstream;
   readonly dataDir: string;
+  /** The shared store; absent, the hub keeps its credentials in its data folder. */
+  readonly redis?: RedisSettings;
+  /** What the keys of these hubs in Redis begin with. */
+  readonly redisPrefix: string;
   /** Keys for the store, the first encrypts, all decrypt. Absent: the store makes one of its own. */
   readonly storeKeys?: Secret;
   readonly authStrict: boolean;
@@ -50,9 +55,10 @@ const schema = z.object({
   WECHAT_API_ROOT: root.prefault('https://api.weixin.qq.com'),
   WECOM_API_ROOT: root.prefault('https://qyapi.weixin.qq.com'),
   DATA_DIR: z.string().min(1, 'must name a folder').default('./data'),
-  REDIS_URL: z
-    .undefined('a shared store is not available in this version; unset it and give one hub its DATA_DIR')
-    .optional(),
+  REDIS_PREFIX: z
+    .string()
+    .regex(/^[\w.:-]{1,64}$/, 'must be 1 to 64 letters, digits, or any of . : _ -')
+    .default('wechat-token-hub'),
   AUTH_STRICT: flag.prefault('false'),
   ROTATION_BURST: wholeNumber(1, 1000).prefault('3'),
   ROTATION_INTERVAL: wholeNumber(1, 86_400).prefault('30'),
@@ -61,13 +67,10 @@ const schema = z.object({
 /** Reads the settings that only a restart changes; what is wrong with them goes to `faults`. */
 export function readSettings(environment: Environment, secrets: SecretReader, faults: Faults): Settings | undefined {
   const parsed = schema.safeParse(environment);
-  let storeKeys: Secret | undefined;
-  try {
-    if (secrets.isSet('STORE_KEY')) storeKeys = secrets.fromVariable('STORE_KEY');
-  } catch (error) {
-    if (!(error instanceof UnreadableSecret)) throw error;
-    faults.add('STORE_KEY', error.message);
-  }
+  const storeKeys = optionalSecret('STORE_KEY', secrets, faults);
+  const redisUrl = optionalSecret('REDIS_URL', secrets, faults);
+  const redis = redisUrl && redisSettingsOf(redisUrl.reveal());
+  if (redisUrl && !redis) faults.add('REDIS_URL', URL_FORMS);
   if (!parsed.success) {
     for (const issue of parsed.error.issues) faults.add(issue.path.join('.'), issue.message);
     return undefined;
@@ -78,10 +81,22 @@ export function readSettings(environment: Environment, secrets: SecretReader, fa
     wechat: upstream(values.WECHAT_API_ROOT, environment, faults),
     wecom: upstream(values.WECOM_API_ROOT, environment, faults),
     dataDir: values.DATA_DIR,
+    ...(redis && { redis }),
+    redisPrefix: values.REDIS_PREFIX,
     ...(storeKeys && { storeKeys }),
     authStrict: values.AUTH_STRICT,
     rotation: { burst: values.ROTATION_BURST, everySeconds: values.ROTATION_INTERVAL },
   };
+}
+
+function optionalSecret(variable: string, secrets: SecretReader, faults: Faults): Secret | undefined {
+  try {
+    return secrets.isSet(variable) ? secrets.fromVariable(variable) : undefined;
+  } catch (error) {
+    if (!(error instanceof UnreadableSecret)) throw error;
+    faults.add(variable, error.message);
+    return undefined;
+  }
 }
 
 const PROXY_SETTINGS = ['https_proxy', 'http_proxy', 'all_proxy'].flatMap((name) => [name, name.toUpperCase()]);

@@ -41,6 +41,7 @@ const hubFile = z.strictObject({
     .record(z.string(), z.looseObject({ platform: z.string('must name the platform of the app') }), MAPPING)
     .default({}),
   clients: z.record(z.string(), client, MAPPING).default({}),
+  redis: z.unknown().optional(),
 });
 
 /** The configuration file as it is written: platforms read their apps, secrets are still references. */

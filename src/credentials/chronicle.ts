@@ -44,6 +44,28 @@ export function tellInWords(event: HubEvent, now: number): { level: 'log' | 'war
       };
     case 'saved-again':
       return { level: 'log', text: `${event.name}: stored again.` };
+    case 'store-away':
+      return {
+        level: 'error',
+        text: `The shared store cannot be reached (${event.reason}). What is in memory is served on; nothing new is asked of a classic endpoint, because another hub may be asking. Looking again every second.`,
+      };
+    case 'store-back':
+      return { level: 'log', text: `The shared store is in reach again, after ${event.seconds} s.` };
+    case 'store-changed':
+      return {
+        level: 'warn',
+        text: 'Another Redis server answers, or the same one after a restart. It may have less than the one before: comparing, and writing again what is missing there.',
+      };
+    case 'store-clock-moved':
+      return {
+        level: 'warn',
+        text: `The clock of Redis was moved by ${event.seconds} s. Credentials are not affected; their instants are written there anew.`,
+      };
+    case 'store-damaged':
+      return {
+        level: 'error',
+        text: `${event.name}: what Redis has of it was changed by somebody who does not know the key, and is passed over. Find out who writes there.`,
+      };
     case 'clock-moved':
       return {
         level: 'warn',

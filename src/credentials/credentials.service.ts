@@ -5,7 +5,14 @@ import { DueList } from './due-list.js';
 import type { BudgetLimits } from './allowance.js';
 import { HostedApp } from './hosted-app.js';
 import type { Outside, Sleeper, SourceEvent } from './outside.js';
-import { type Follower, NOTHING_STORED, type Store, type Stored, StoreUnreachable } from './store/store.js';
+import {
+  type Follower,
+  NOTHING_STORED,
+  type Store,
+  type Stored,
+  type StoreEvent,
+  StoreUnreachable,
+} from './store/store.js';
 
 /** How many renewals may be under way at once: enough for ten thousand apps, few enough not to look like an attack. */
 const RENEWALS_AT_ONCE = 32;
@@ -13,7 +20,7 @@ const RENEWALS_AT_ONCE = 32;
 const MOVED_CLOCK_MS = 2000;
 
 /** Something that operators should know. */
-export type HubEvent = SourceEvent | { readonly event: 'clock-moved'; readonly seconds: number };
+export type HubEvent = SourceEvent | StoreEvent | { readonly event: 'clock-moved'; readonly seconds: number };
 
 /** What the credentials of a hub need from the world, so that tests can be the world. */
 export interface Surroundings extends Pick<Outside, 'random' | 'sleep'> {

@@ -6,6 +6,8 @@ import {
   type KeyObject,
   randomBytes,
 } from 'node:crypto';
+import type { Secret } from '../../config/secret.js';
+import { StoreRefused } from './store.js';
 
 const KEY_BYTES = 32;
 const KEY_ID_BYTES = 4;
@@ -85,4 +87,11 @@ export function parseKeys(text: string): Buffer[] | undefined {
     .filter((part) => part !== '')
     .map((part) => (/^[A-Za-z0-9+/_-]{43}=?$/.test(part) ? Buffer.from(part, 'base64') : Buffer.alloc(0)));
   return keys.length > 0 && keys.every((key) => key.length === KEY_BYTES) ? keys : undefined;
+}
+
+/** The keys that the operator gave. @throws StoreRefused when they are none. */
+export function givenKeys(keys: Secret): Buffer[] {
+  const parsed = parseKeys(keys.reveal());
+  if (!parsed) throw new StoreRefused('STORE_KEY must be 32 random bytes in base64, or several such, newest first.');
+  return parsed;
 }

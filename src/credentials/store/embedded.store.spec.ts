@@ -21,8 +21,8 @@ import { Secret } from '../../config/secret.js';
 import type { Clock } from '../clock.js';
 import type { Credential } from '../policy.js';
 import { newKey } from './cipher.js';
-import { EmbeddedStore, StoreRefused } from './embedded.store.js';
-import { type Entry, shifted, type Store, type Written } from './store.js';
+import { EmbeddedStore } from './embedded.store.js';
+import { type Entry, shifted, type Store, StoreRefused, type Written } from './store.js';
 
 /** How far the wall clock was moved. */
 let drift = 0;

@@ -16,12 +16,18 @@ import { setImmediate as nextTurnOfTheLoop } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import type { Secret } from '../../config/secret.js';
 import type { Clock } from '../clock.js';
-import { Cipher, newKey, parseKeys, UnknownKey } from './cipher.js';
+import { Cipher, givenKeys, newKey, parseKeys, UnknownKey } from './cipher.js';
 import { MemoryStore } from './memory.store.js';
-import { type Entry, type Granted, type Lease, shifted, Store, type Stored, type Written } from './store.js';
-
-/** Refuses to open a store, and says what an operator can do about it. */
-export class StoreRefused extends Error {}
+import {
+  type Entry,
+  type Granted,
+  type Lease,
+  shifted,
+  Store,
+  type Stored,
+  StoreRefused,
+  type Written,
+} from './store.js';
 
 const DATABASE = 'credentials.db';
 const KEY_FILE = 'store.key';
@@ -309,12 +315,6 @@ function refusal(folder: string, reason: string, keyIsMissing: boolean): StoreRe
 
 function isEmpty(database: DatabaseSyncInstance): boolean {
   return (database.prepare('SELECT count(*) AS entries FROM entry').get() as { entries: number }).entries === 0;
-}
-
-function givenKeys(keys: Secret): Buffer[] {
-  const parsed = parseKeys(keys.reveal());
-  if (!parsed) throw new StoreRefused('STORE_KEY must be 32 random bytes in base64, or several such, newest first.');
-  return parsed;
 }
 
 /** The key that the store made for itself, if it ever did; it still opens what it sealed after STORE_KEY is set. */

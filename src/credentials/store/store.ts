@@ -58,16 +58,28 @@ export interface Granted extends Written {
 /** Is told what other hubs write. */
 export interface Follower {
   hear(name: string, stored: Stored): void;
-  /** The store has lost some of what it had: whoever remembers it should look, and write it again. */
+  /** The store may have lost some of what it had: whoever remembers it should look, and write it again. */
   mourn(): void;
 }
 
-/** Whether a store can be reached; one that is in this process always can. */
+/** Whether a shared store can be reached. */
 export interface StoreStatus {
   readonly reachable: boolean;
   /** Since when it is so, epoch milliseconds of the steady clock. */
   readonly since: number;
+  /** Why it cannot be. */
+  readonly reason?: string;
 }
+
+/** What happened to a shared store. */
+export type StoreEvent =
+  | { readonly event: 'store-away'; readonly reason: string }
+  | { readonly event: 'store-back'; readonly seconds: number }
+  /** It may have less than it had: another server answers, or the same one after a restart. */
+  | { readonly event: 'store-changed' }
+  | { readonly event: 'store-clock-moved'; readonly seconds: number }
+  /** An entry was changed by somebody who does not know the key; it is passed over. */
+  | { readonly event: 'store-damaged'; readonly name: string };
 
 /** How long a lease lasts. Longer than a lost call can still arrive, so that a call of the next holder comes after it. */
 export const LEASE_MS = 16_000;
@@ -140,6 +152,9 @@ export abstract class Store {
     return Promise.resolve();
   }
 }
+
+/** Refuses to open a store, and says what an operator can do about it. */
+export class StoreRefused extends Error {}
 
 /** The shared store does not answer: who has which lease, nobody knows. */
 export class StoreUnreachable extends Error {

@@ -1,0 +1,316 @@
+import { randomUUID } from 'node:crypto';
+import type { Secret } from '../../config/secret.js';
+import type { Clock } from '../clock.js';
+import { Cipher, givenKeys, newKey, parseKeys, UnknownKey } from './cipher.js';
+import type { RedisPort, ScriptName } from './redis.port.js';
+import { RemoteTime } from './remote-time.js';
+import {
+  doubted,
+  type Entry,
+  type Follower,
+  type Granted,
+  type Lease,
+  LEASE_MS,
+  shifted,
+  Store,
+  type Stored,
+  type StoreEvent,
+  StoreRefused,
+  type StoreStatus,
+  StoreUnreachable,
+  type Written,
+} from './store.js';
+
+/** What the store needs from the world, so that tests can be the world. */
+export interface StoreSurroundings {
+  readonly redis: RedisPort;
+  readonly clock: Pick<Clock, 'now'>;
+  tell(event: StoreEvent): void;
+}
+
+/** A record as scripts show it: the sealed entry, its revision, and a call that may have come after it. */
+type Shown = readonly [entry: string, revision: string, doubt: string];
+/** What scripts say that write. */
+type Outcome = readonly [now: string, verdict: 'kept' | 'changed' | 'held', heldForMs: string, ...Shown];
+type News = readonly [now: string, server: string, total: string, oldest: string, changes: readonly string[]];
+type Hello = readonly [now: string, server: string, policy: string, total: string, key: string];
+/** A change as it is published. */
+type Message = readonly [number: string, name: string, entry: string, revision: string, doubt: string];
+
+/** How often to look for what was not heard of: messages get lost, and nobody should go by old values for long. */
+const LOOK_EVERY_MS = 2000;
+/** While the store is away, how often to look whether it is back. */
+const LOOK_AGAIN_MS = 1000;
+/** Without a look for so long, this process has not been running. */
+const BEHIND_MS = 10_000;
+const CHANGES_AT_ONCE = 1000;
+/** More than clocks are put right by in the course of things. */
+const MOVED_CLOCK_MS = 2000;
+/** The only policy under which Redis forgets nothing by itself. */
+const WANTED_POLICY = 'noeviction';
+
+/**
+ * The store of hubs that are one: Redis keeps the entries, sealed, gives the leases, and tells everybody of every change.
+ * Each hub has a copy of all that it serves, so that a read asks nobody. A change reaches it as a message, and should
+ * that get lost, within two seconds by a look at the list of changes.
+ *
+ * Instants are stored by Redis' own clock, for those of the hubs may differ by any amount.
+ */
+export class RedisStore extends Store {
+  private readonly time = new RemoteTime();
+  private readonly prefix: string;
+  /** Where it was given no keys: its own, and those that it found on servers. */
+  private foundKeys: readonly string[] = [];
+  private cipher: Cipher;
+  private server: string | undefined;
+  /** The last change up to which every one was heard. */
+  private heard = 0;
+  private looking: Promise<void> | undefined;
+  private lookedAt: number;
+  private lookAt = -Infinity;
+  private current: StoreStatus;
+  private isClosed = false;
+  private follower: Follower | undefined;
+
+  /**
+   * @param prefix of every key in Redis; hubs that have the same are one hub.
+   * @param keys as in {@link parseKeys}; absent, a key is kept beside the entries.
+   */
+  constructor(
+    private readonly surroundings: StoreSurroundings,
+    prefix: string,
+    private readonly keys?: Secret,
+  ) {
+    super();
+    // In braces, so that all of them are on one node of a cluster, where a script can see everything at once.
+    this.prefix = `{${prefix}}`;
+    if (!keys) this.foundKeys = [newKey()];
+    this.cipher = new Cipher(keys ? givenKeys(keys) : this.foundKeys.flatMap((key) => parseKeys(key) ?? []));
+    const now = surroundings.clock.now();
+    this.lookedAt = now;
+    this.current = { reachable: false, since: now, reason: 'it has not been asked yet' };
+    surroundings.redis.listen(this.changes, (message) => this.hearMessage(message));
+  }
+
+  /**
+   * Makes the acquaintance of the server. Without it, the store is out of reach until the server is there.
+   * @throws StoreUnreachable when it does not answer, StoreRefused when it is not fit to keep credentials, or keeps some
+   *   that this hub cannot open.
+   */
+  async open(): Promise<void> {
+    await this.meet();
+    this.reach(undefined);
+  }
+
+  override get status(): StoreStatus {
+    return this.current;
+  }
+
+  override async load(names: readonly string[]): Promise<Map<string, Stored>> {
+    if (names.length === 0) return new Map();
+    this.assertMet();
+    const [, ...records] = await this.ask<readonly [string, ...Shown[]]>('read', names.map(this.keyOf), []);
+    const found = names.map((name, i) => [name, this.readRecord(name, records[i] ?? ['', '0', ''])] as const);
+    return new Map(found.filter(([, { revision }]) => revision > 0));
+  }
+
+  override async grant(name: string, seen: number, entry?: Entry, lease?: Lease): Promise<Granted> {
+    const owner = lease?.owner ?? randomUUID();
+    const askedAt = this.surroundings.clock.now();
+    const note = entry ? this.seal(name, entry) : '';
+    const written = await this.write('grant', name, [String(seen), owner, String(LEASE_MS), note], entry);
+    if (!written.kept) return written;
+    const { revision } = written.stored;
+    return { ...written, lease: { name, owner, revision, until: askedAt + LEASE_MS } };
+  }
+
+  override commit({ name, owner, revision }: Lease, entry: Entry, calledAt?: number): Promise<Written> {
+    const called = calledAt === undefined ? '' : String(Math.floor(calledAt + this.time.toRemote));
+    return this.write('commit', name, [String(revision), owner, this.seal(name, entry), called], entry);
+  }
+
+  override put(name: string, seen: number, entry: Entry): Promise<Written> {
+    return this.write('commit', name, [String(seen), '', this.seal(name, entry), ''], entry);
+  }
+
+  /** Redis itself forgets what nobody has written for a month. */
+  override forgetBut(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  override follow(follower: Follower): void {
+    this.follower = follower;
+  }
+
+  override isBehind(): boolean {
+    return this.current.reachable && this.surroundings.clock.now() - this.lookedAt > BEHIND_MS;
+  }
+
+  override catchUp(): Promise<void> {
+    if (!this.isClosed && (this.surroundings.clock.now() >= this.lookAt || this.isBehind())) {
+      this.looking ??= this.look().finally(() => (this.looking = undefined));
+    }
+    return this.looking ?? Promise.resolve();
+  }
+
+  override close(): Promise<void> {
+    this.isClosed = true;
+    return this.surroundings.redis.close();
+  }
+
+  private get changes(): string {
+    return `${this.prefix}:changes`;
+  }
+
+  private get count(): string {
+    return `${this.prefix}:changes:count`;
+  }
+
+  private readonly keyOf = (name: string): string => `${this.prefix}:entry:${name}`;
+
+  private async look(): Promise<void> {
+    try {
+      await this.hearChanges();
+      this.reach(undefined);
+    } catch (error) {
+      if (!(error instanceof StoreUnreachable || error instanceof StoreRefused)) throw error;
+      this.reach(error instanceof StoreUnreachable ? error.reason : error.message);
+    }
+  }
+
+  /** Notes whether the store was in reach just now, and tells when that is new. */
+  private reach(reason: string | undefined): void {
+    const now = this.surroundings.clock.now();
+    const reachable = reason === undefined;
+    this.lookedAt = now;
+    this.lookAt = now + (reachable ? LOOK_EVERY_MS : LOOK_AGAIN_MS);
+    const { reachable: wasReachable, since, reason: before } = this.current;
+    if (reachable === wasReachable && reason === before) return;
+    this.current = { reachable, since: reachable === wasReachable ? since : now, ...(!reachable && { reason }) };
+    if (!reachable) this.surroundings.tell({ event: 'store-away', reason });
+    else if (this.follower) this.surroundings.tell({ event: 'store-back', seconds: Math.round((now - since) / 1000) });
+  }
+
+  private async hearChanges(): Promise<void> {
+    for (;;) {
+      const since = this.heard;
+      const asked = [String(since), String(CHANGES_AT_ONCE)];
+      const [, server, total, oldest, changes] = await this.ask<News>('news', [this.changes, this.count], asked);
+      if (server !== this.server || Number(total) < since) {
+        await this.meet();
+        this.surroundings.tell({ event: 'store-changed' });
+        this.follower?.mourn();
+        return;
+      }
+      if (Number(oldest) > since + 1) {
+        this.heard = Number(total);
+        this.follower?.mourn();
+        return;
+      }
+      const names = changes.filter((_, i) => i % 2 === 0);
+      for (const [name, stored] of await this.load(names)) this.follower?.hear(name, stored);
+      this.heard = Math.max(this.heard, Number(changes.at(-1) ?? 0));
+      if (names.length < CHANGES_AT_ONCE) return;
+    }
+  }
+
+  private hearMessage(message: string): void {
+    const [number, name, ...shown] = JSON.parse(message) as Message;
+    if (Number(number) === this.heard + 1) this.heard += 1;
+    // One before this was not heard.
+    else if (Number(number) > this.heard) this.lookAt = 0;
+    try {
+      if (this.server !== undefined) this.follower?.hear(name, this.readRecord(name, shown));
+    } catch (error) {
+      // Nobody waits for an answer here; the next look comes to the same.
+      if (!(error instanceof StoreUnreachable)) throw error;
+      this.lookAt = 0;
+    }
+  }
+
+  private async meet(): Promise<void> {
+    const key = [`${this.prefix}:key`, this.count];
+    const [, server, policy, total, found] = await this.ask<Hello>('hello', key, [this.foundKeys[0] ?? '']);
+    if (policy !== WANTED_POLICY) {
+      throw new StoreRefused(
+        `Redis may throw away what it keeps: its maxmemory-policy is ${policy || 'not to be found'}. Set it to ${WANTED_POLICY}.`,
+      );
+    }
+    if (!this.keys) {
+      // What other hubs have sealed has to open, and what this one has.
+      this.foundKeys = [...new Set([found, ...this.foundKeys])];
+      this.cipher = new Cipher(this.foundKeys.flatMap((each) => parseKeys(each) ?? []));
+    }
+    this.server = server;
+    this.heard = Number(total);
+    const last = [String(this.heard - 1), '1'];
+    const [, , , , [newest]] = await this.ask<News>('news', [this.changes, this.count], last);
+    if (newest !== undefined) await this.load([newest]);
+  }
+
+  private assertMet(): void {
+    if (this.server === undefined) throw new StoreUnreachable(this.current.reason ?? 'it has not been asked yet');
+  }
+
+  /** Runs a script; every one of them tells the server's time first. */
+  private async ask<R extends readonly [now: string, ...unknown[]]>(
+    script: ScriptName,
+    keys: readonly string[],
+    args: readonly string[],
+  ): Promise<R> {
+    const { clock, redis } = this.surroundings;
+    const sentAt = clock.now();
+    try {
+      const reply = (await redis.run(script, keys, args)) as R;
+      const moved = this.time.note(sentAt, clock.now(), Number(reply[0]));
+      if (this.server !== undefined && Math.abs(moved) > MOVED_CLOCK_MS) {
+        this.surroundings.tell({ event: 'store-clock-moved', seconds: Math.round(moved / 1000) });
+        this.follower?.mourn();
+      }
+      return reply;
+    } catch (error) {
+      // Whether it is away altogether, a look tells.
+      this.lookAt = 0;
+      throw error;
+    }
+  }
+
+  private async write(
+    script: 'grant' | 'commit',
+    name: string,
+    args: readonly string[],
+    entry: Entry | undefined,
+  ): Promise<Written> {
+    this.assertMet();
+    const keys = [this.keyOf(name), this.changes, this.count];
+    const [, verdict, heldForMs, ...shown] = await this.ask<Outcome>(script, keys, [name, ...args]);
+    const kept = verdict === 'kept';
+    // What was just written need not be read; there, and back again, its instants would suffer a little.
+    const stored = this.readRecord(name, shown, kept ? entry : undefined);
+    return { kept, stored, ...(verdict === 'held' && { heldForMs: Number(heldForMs) }) };
+  }
+
+  private readRecord(name: string, [sealed, revision, doubt]: Shown, known?: Entry): Stored {
+    const { toLocal } = this.time;
+    const entry = known ?? (sealed === '' ? {} : shifted(this.unseal(name, sealed), toLocal));
+    return { entry: doubted(entry, doubt === '' ? undefined : Number(doubt) + toLocal), revision: Number(revision) };
+  }
+
+  private seal(name: string, entry: Entry): string {
+    return this.cipher.seal(name, JSON.stringify(shifted(entry, this.time.toRemote))).toString('base64');
+  }
+
+  private unseal(name: string, sealed: string): Entry {
+    try {
+      return JSON.parse(this.cipher.open(name, Buffer.from(sealed, 'base64'))) as Entry;
+    } catch (error) {
+      if (error instanceof UnknownKey) {
+        // Whoever cannot read what others wrote must not act as if nothing were there.
+        this.server = undefined;
+        throw new StoreUnreachable('what is there is sealed with another key: give all hubs the same STORE_KEY');
+      }
+      this.surroundings.tell({ event: 'store-damaged', name });
+      return {};
+    }
+  }
+}

@@ -1,0 +1,18 @@
+-- Gives a lease to who asks first on the ground of the present revision, or makes its owner's longer; notes an entry.
+-- KEYS: the record, the changes, their count. ARGV: name, revision seen, owner, milliseconds it lasts, entry or ''.
+
+local key, changes, count = KEYS[1], KEYS[2], KEYS[3]
+local name, seen, owner, lasts, entry = ARGV[1], tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4]), ARGV[5]
+
+local record = read(key)
+local held = held_for(record, owner)
+if held > 0 then return outcome('held', record, held) end
+if record.owner ~= owner and record.revision ~= seen then return outcome('changed', record, 0) end
+
+redis.call('HSET', key, 'owner', owner, 'until', integer(now + lasts))
+redis.call('EXPIRE', key, FORGOTTEN_AFTER_SECONDS)
+if entry ~= '' then
+  record.entry = entry
+  announce(record, name, key, changes, count)
+end
+return outcome('kept', record, 0)

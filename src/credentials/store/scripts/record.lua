@@ -1,0 +1,49 @@
+-- Stands before every other script: what a record is, and how it is written. The rules are those of leases.ts.
+--
+-- A record is a hash: `entry` (sealed), `revision`, `doubt`, `owner` and `until` of the lease, and `last`, who wrote last
+-- with a lease. Instants are milliseconds of Redis' own clock.
+
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+
+-- A record that nobody has written for so long is of an app that nobody has any more.
+local FORGOTTEN_AFTER_SECONDS = 30 * 86400
+-- How many of the latest changes are remembered, for hubs that did not hear of them. Each name counts once.
+local CHANGES_REMEMBERED = 10000
+
+local function integer(number)
+  return string.format('%.0f', number)
+end
+
+local function read(key)
+  local fields = redis.call('HMGET', key, 'entry', 'revision', 'doubt', 'owner', 'until', 'last')
+  return {
+    entry = fields[1] or '',
+    revision = tonumber(fields[2]) or 0,
+    doubt = fields[3] or '',
+    owner = fields[4] or '',
+    ends = tonumber(fields[5]) or 0,
+    last = fields[6] or '',
+  }
+end
+
+-- For how many milliseconds somebody other than `owner` has the lease yet.
+local function held_for(record, owner)
+  if record.owner == '' or record.owner == owner then return 0 end
+  return math.max(0, record.ends - now)
+end
+
+-- Gives the record its next revision, and lets all hubs hear of it.
+local function announce(record, name, key, changes, count)
+  record.revision = record.revision + 1
+  redis.call('HSET', key, 'entry', record.entry, 'revision', integer(record.revision))
+  redis.call('EXPIRE', key, FORGOTTEN_AFTER_SECONDS)
+  local number = redis.call('INCR', count)
+  redis.call('ZADD', changes, number, name)
+  redis.call('ZREMRANGEBYRANK', changes, 0, -CHANGES_REMEMBERED - 1)
+  redis.call('PUBLISH', changes, cjson.encode({ integer(number), name, record.entry, integer(record.revision), record.doubt }))
+end
+
+local function outcome(verdict, record, held_for_ms)
+  return { integer(now), verdict, integer(held_for_ms), record.entry, integer(record.revision), record.doubt }
+end
