@@ -430,8 +430,10 @@ describe('a call that gets no answer', () => {
         return { failure, after: performance.now() - start };
       }),
     );
-    for (const { failure, after } of ended) {
-      expect(failure).toMatchObject({ remedy: 'passing', inDoubt: true, reason: 'no answer within 5 s' });
+    for (const [i, { failure, after }] of ended.entries()) {
+      // What hung at a proxy never got as far as WeChat.
+      const inDoubt = i < calls.length - 2;
+      expect(failure).toMatchObject({ remedy: 'passing', inDoubt, reason: 'no answer within 5 s' });
       expect(after).toBeGreaterThan(DEADLINE_MS - 50);
       expect(after).toBeLessThan(DEADLINE_MS + 1000);
       expect(told(failure)).not.toContain(APPSECRET);

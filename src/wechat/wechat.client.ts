@@ -2,12 +2,9 @@ import { HttpService } from '@nestjs/axios';
 import { Injectable } from '@nestjs/common';
 import { ConfigService } from '@nestjs/config';
 import { type AxiosRequestConfig, isAxiosError } from 'axios';
-import { HttpProxyAgent } from 'http-proxy-agent';
-import { HttpsProxyAgent } from 'https-proxy-agent';
-import { Agent as HttpAgent } from 'node:http';
-import { Agent as HttpsAgent } from 'node:https';
 import type { Settings, Upstream } from '../config/environment.js';
 import { Secret } from '../config/secret.js';
+import { PromptAgent } from './prompt-agent.js';
 import { type Dialect, WechatNonsense, WechatRefusal, WechatUnreachable } from './wechat.error.js';
 
 /** One deadline for the whole exchange: names, connection, TLS, request, answer. */
@@ -35,19 +32,16 @@ export interface WechatCall {
 /** How recipes reach WeChat. */
 export type Wechat = Pick<WechatClient, 'call'>;
 
-/** Failures that happened before anything was sent, so that WeChat cannot have acted on it. */
-const NEVER_SENT = /^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|ERR_TLS_.*|UNABLE_TO_.*|.*CERT.*)$/;
-
 /** Speaks to WeChat and WeCom: bounded in time and size, and silent about secrets. */
 @Injectable()
 export class WechatClient {
-  private readonly upstreams: Readonly<Record<Dialect, Route>>;
+  private readonly upstreams: Readonly<Record<Dialect, Upstream>>;
 
   constructor(
     private readonly http: HttpService,
     config: ConfigService<Settings, true>,
   ) {
-    this.upstreams = { wechat: route(config.get('wechat')), wecom: route(config.get('wecom')) };
+    this.upstreams = { wechat: config.get('wechat'), wecom: config.get('wecom') };
   }
 
   /**
@@ -56,12 +50,11 @@ export class WechatClient {
    *   WechatNonsense when the answer is not a JSON object of at most 64 KiB.
    */
   async call(dialect: Dialect, call: WechatCall): Promise<WechatAnswer> {
-    const { root, ...agents } = this.upstreams[dialect];
+    const { root, proxy } = this.upstreams[dialect];
     const url = new URL(root);
     url.pathname = root.pathname.replace(/\/+$/, '') + call.path;
     for (const [name, value] of Object.entries(revealed(call.query))) url.searchParams.set(name, String(value));
-    const text = await this.exchange({
-      ...agents,
+    const request: AxiosRequestConfig = {
       url: url.href,
       ...(call.body
         ? {
@@ -71,17 +64,20 @@ export class WechatClient {
             headers: { ...HEADERS, 'Content-Type': 'application/json' },
           }
         : { method: 'GET', headers: HEADERS }),
-    });
-    return readAnswer(text, dialect, call);
+    };
+    return readAnswer(await this.exchange(request, proxy), dialect, call);
   }
 
-  private async exchange(request: AxiosRequestConfig): Promise<string> {
+  private async exchange(request: AxiosRequestConfig, proxy: URL | undefined): Promise<string> {
+    const agent = new PromptAgent(performance.now() + CALL_DEADLINE_MS, proxy);
     // Not AbortSignal.timeout(), which would hold on to every call for its full five seconds.
     const deadline = new AbortController();
     const timer = setTimeout(() => deadline.abort(), CALL_DEADLINE_MS);
     try {
       const response = await this.http.axiosRef.request<string>({
         ...request,
+        httpAgent: agent,
+        httpsAgent: agent,
         signal: deadline.signal,
         proxy: false,
         maxRedirects: 0,
@@ -95,30 +91,16 @@ export class WechatClient {
       return response.data;
     } catch (error) {
       if (error instanceof WechatNonsense) throw error;
-      if (deadline.signal.aborted) throw new WechatUnreachable(`no answer within ${CALL_DEADLINE_MS / 1000} s`, true);
+      if (deadline.signal.aborted) {
+        throw new WechatUnreachable(`no answer within ${CALL_DEADLINE_MS / 1000} s`, agent.sent);
+      }
       const code = isAxiosError(error) ? error.code : (error as NodeJS.ErrnoException).code;
       if (code === 'ERR_BAD_RESPONSE') throw new WechatNonsense('it is larger than 64 KiB or cut short');
-      throw new WechatUnreachable(code ?? 'unknown error', !NEVER_SENT.test(code ?? ''));
+      throw new WechatUnreachable(code ?? 'unknown error', agent.sent);
     } finally {
       clearTimeout(timer);
     }
   }
-}
-
-interface Route {
-  readonly root: URL;
-  readonly httpAgent: HttpAgent;
-  readonly httpsAgent: HttpsAgent;
-}
-
-/**
- * Calls are rare and a lost answer is dear, so each has a connection of its own: a kept one may be dead without our
- * knowing, and WeChat would have minted a token that nobody receives.
- */
-function route({ root, proxy }: Upstream): Route {
-  return proxy
-    ? { root, httpAgent: new HttpProxyAgent(proxy), httpsAgent: new HttpsProxyAgent(proxy) }
-    : { root, httpAgent: new HttpAgent({ keepAlive: false }), httpsAgent: new HttpsAgent({ keepAlive: false }) };
 }
 
 function revealed(parameters: Parameters = {}): Record<string, string | boolean> {
