@@ -84,6 +84,11 @@ export class RedisServer {
     return (await this.ask('KEYS', `{${prefix}}:*`)) as string[];
   }
 
+  /** Takes away what hubs with that prefix keep there. */
+  async forget(prefix: string): Promise<void> {
+    for (const key of await this.namesOf(prefix)) await this.ask('DEL', key);
+  }
+
   /** Lets the leases of hubs with that prefix grow older. */
   async ageLeases(prefix: string, ms: number): Promise<void> {
     for (const key of await this.namesOf(prefix)) {

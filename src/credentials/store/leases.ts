@@ -34,7 +34,8 @@ export interface WriteRequest<T> {
   readonly calledAt?: number;
 }
 
-interface Kept<T> extends Slot<T> {
+/** All that is kept under a name. */
+export interface Kept<T> extends Slot<T> {
   readonly holder?: { readonly owner: string; readonly until: number };
   /** Who wrote last with a lease: who asks again, because the answer was lost, is told the same. */
   readonly last?: string;
@@ -47,7 +48,7 @@ const EMPTY: Kept<never> = { revision: 0 };
  * language (`grant.lua`, `commit.lua`), and a test holds the two against each other.
  */
 export class Leases<T> {
-  private readonly kept = new Map<string, Kept<T>>();
+  constructor(private readonly kept = new Map<string, Kept<T>>()) {}
 
   get names(): IterableIterator<string> {
     return this.kept.keys();

@@ -339,9 +339,7 @@ describe('on Redis', () => {
       return {
         open: () => redis.open(prefix),
         pass: (ms) => redis.ageLeases(prefix, ms),
-        leave: async () => {
-          await redis.ask('DEL', ...(await redis.namesOf(prefix)));
-        },
+        leave: () => redis.forget(prefix),
       };
     },
     { isDurable: true },
