@@ -1,4 +1,5 @@
 import type { Minted, Nature } from '../wechat/platforms/platform.js';
+import { LATE_ARRIVAL_MS } from '../wechat/wechat.error.js';
 import { type Credential, dueOf, usable } from './policy.js';
 import type { Entry } from './store/store.js';
 
@@ -8,8 +9,6 @@ import type { Entry } from './store/store.js';
  * repeated, it began the life of the next one, which then is older than it looks.
  */
 
-/** A call whose answer was lost may still reach WeChat this much later, after the next one even. */
-export const LATE_ARRIVAL_MS = 15_000;
 /** No token lives longer than two hours, so what a lost call brought about is over by then. */
 const INTENT_MATTERS_MS = 7_200_000;
 
@@ -33,6 +32,14 @@ export function withIntent(entry: Entry, nature: Nature, now: number): Entry {
   if (nature.repeats === 'life-left' || !(isExclusive(nature) || nature.repeats)) return entry;
   const open = entry.intents?.filter((at) => at > now - INTENT_MATTERS_MS) ?? [];
   return { ...entry, intents: [...(isExclusive(nature) ? open.slice(0, 1) : open), now] };
+}
+
+/** The entry without notes of calls that had arrived, if they ever did, before the credential was asked for. */
+export function withoutSettled(entry: Entry): Entry {
+  const { credential, intents, ...rest } = entry;
+  if (!credential || !intents) return entry;
+  const open = intents.filter((at) => at + LATE_ARRIVAL_MS > credential.issuedAt);
+  return open.length === intents.length ? entry : { credential, ...(open.length > 0 && { intents: open }), ...rest };
 }
 
 /** When every call whose outcome is unknown has arrived at WeChat, if it ever does; epoch milliseconds. */

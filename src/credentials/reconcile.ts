@@ -1,34 +1,58 @@
 import type { Nature } from '../wechat/platforms/platform.js';
-import { isExclusive, LATE_ARRIVAL_MS } from './lost-calls.js';
+import { LATE_ARRIVAL_MS } from '../wechat/wechat.error.js';
+import { isExclusive } from './lost-calls.js';
+import type { Credential } from './policy.js';
 import type { Entry } from './store/store.js';
+
+/** Instants suffer a little on the way from one clock to another. */
+const SLACK_MS = 100;
 
 /**
  * What is to be believed of one credential by a hub that remembers something and a store that shows something else. As a
  * rule the store knows better; but it may have lost what it knew, or not have been told.
  */
 export function reconciled(ours: Entry, theirs: Entry, nature: Nature): Entry {
-  const [mine, other] = [ours.credential, theirs.credential];
-  if (!mine) return theirs;
-  if (mine.value === other?.value) {
-    if ((other.refused ?? !mine.refused) && mine.version <= other.version) return theirs;
-    const version = Math.max(mine.version, other.version);
-    return { ...theirs, credential: { ...other, version, ...(mine.refused && { refused: true }) } };
-  }
-  // Whichever was asked for later came later, unless the two calls were under way at the same time.
-  const isMine = !other || mine.issuedAt > other.issuedAt;
-  const winner = isMine ? mine : other;
-  const loser = isMine ? other : mine;
-  const isUnclear = isExclusive(nature) && loser !== undefined && winner.issuedAt < loser.issuedAt + LATE_ARRIVAL_MS;
-  const version = winner.version > (loser?.version ?? 0) ? winner.version : (loser?.version ?? 0) + 1;
-  if (!isMine && !isUnclear && version === winner.version) return theirs;
-  const intents = [...(theirs.intents ?? []), ...(isUnclear ? [winner.issuedAt] : [])].sort((a, b) => a - b);
-  const { spent } = (ours.spent?.at(-1) ?? 0) > (theirs.spent?.at(-1) ?? 0) ? ours : theirs;
-  const { failure, askAgainAt } = isMine ? ours : theirs;
+  const credential = believed(ours.credential, theirs.credential);
+  const isOurs = credential !== undefined && credential !== theirs.credential;
+  const doubts = [...(theirs.intents ?? [])];
+  const doubt = (at: number): void => {
+    if (!doubts.some((other) => Math.abs(other - at) < SLACK_MS)) doubts.push(at);
+  };
+  // What was asked after the credential, and came to nothing that we know of, may have been forgotten there.
+  for (const at of ours.intents ?? []) if (at > (credential?.issuedAt ?? 0)) doubt(at);
+  if (isUnclear(ours.credential, theirs.credential, nature)) doubt(credential?.issuedAt ?? 0);
+  const isSpent = (ours.spent?.at(-1) ?? 0) > (theirs.spent?.at(-1) ?? 0) + SLACK_MS;
+  if (!isOurs && doubts.length === (theirs.intents?.length ?? 0) && !isSpent) return theirs;
+
+  const { spent } = isSpent ? ours : theirs;
+  const { failure, askAgainAt } = isOurs ? ours : theirs;
   return {
-    credential: { ...winner, version },
-    ...(intents.length > 0 && { intents }),
+    ...(credential && { credential }),
+    ...(doubts.length > 0 && { intents: doubts.sort((a, b) => a - b) }),
     ...(spent && { spent }),
     ...(askAgainAt !== undefined && { askAgainAt }),
     ...(failure && { failure }),
   };
+}
+
+/** Which of two credentials there is now; its version is as great as that of any that was handed out. */
+function believed(mine: Credential | undefined, other: Credential | undefined): Credential | undefined {
+  if (!mine || !other) return mine ?? other;
+  if (mine.value !== other.value) {
+    // Whichever was asked for later came later.
+    const [winner, loser] = mine.issuedAt > other.issuedAt ? [mine, other] : [other, mine];
+    return winner.version > loser.version ? winner : { ...winner, version: loser.version + 1 };
+  }
+  // Whoever saw it first knows best how long it lives: WeChat may repeat a value as if it were fresh.
+  const seen = mine.expiresAt < other.expiresAt - SLACK_MS ? mine : other;
+  const version = Math.max(mine.version, other.version);
+  const isRefused = mine.refused ?? other.refused;
+  if (version === seen.version && isRefused === seen.refused) return seen;
+  return { ...seen, version, ...(isRefused && { refused: true }) };
+}
+
+/** Whether two calls were under way at the same time, so that nobody can say which of them ended the other's value. */
+function isUnclear(mine: Credential | undefined, other: Credential | undefined, nature: Nature): boolean {
+  if (!mine || !other || !isExclusive(nature) || mine.value === other.value) return false;
+  return Math.abs(mine.issuedAt - other.issuedAt) < LATE_ARRIVAL_MS;
 }

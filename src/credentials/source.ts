@@ -1,9 +1,8 @@
 import type { Kept, Mint, Nature, Need, Ration } from '../wechat/platforms/platform.js';
-import { CALL_DEADLINE_MS } from '../wechat/wechat.client.js';
-import { WechatError, WechatNonsense } from '../wechat/wechat.error.js';
+import { LATE_ARRIVAL_MS, WechatError, WechatNonsense } from '../wechat/wechat.error.js';
 import { AllowanceSpent, spend } from './allowance.js';
 import { errorOf, type Failure, failureOf, isPassing, NotTheCredential } from './failure.js';
-import { accept, allArrivedAt, isExclusive, standing, withIntent } from './lost-calls.js';
+import { accept, allArrivedAt, isExclusive, standing, withIntent, withoutSettled } from './lost-calls.js';
 import type { Outside } from './outside.js';
 import { type Credential, dueOf, type Flaw, freshUntil, otherThan, type Policy, usable } from './policy.js';
 import { reconciled } from './reconcile.js';
@@ -84,8 +83,8 @@ export class Source implements Kept {
   private aloneAt = -Infinity;
   private unsaved: Unsaved | undefined;
   private isFaultTold = false;
-  /** Aborted when something is heard of the credential, and then another one. */
-  private news = new AbortController();
+  /** Aborted when something is heard of the credential; there while somebody waits for that. */
+  private news: AbortController | undefined;
   /** The value that WeChat was last seen to refuse. */
   private condemned: string | undefined;
   private foreignMints: ForeignMints = NO_FOREIGN_MINTS;
@@ -137,8 +136,7 @@ export class Source implements Kept {
     // With the lease nobody else writes; what doubts there are, the end of the lease tells.
     if (this.lease) return;
     this.learn(stored, seen);
-    this.news.abort();
-    this.news = new AbortController();
+    this.wakeWaiters();
   }
 
   /**
@@ -195,7 +193,7 @@ export class Source implements Kept {
   /** For the clock: does what has become due, if anything; failures are told, not thrown. */
   async wake(): Promise<void> {
     const now = this.outside.now();
-    if (this.unsaved && now >= this.unsaved.againAt && !this.lease) await this.keep(this.known.entry, this.unsaved);
+    if (this.unsaved && now >= this.unsaved.againAt && !this.turn) await this.keep(this.known.entry, this.unsaved);
     if (now >= this.renewalAt) await this.obtain(freshUntil(() => this.due)).catch(() => undefined);
     this.plan();
   }
@@ -211,7 +209,7 @@ export class Source implements Kept {
   /** Begins nothing new. The returned promise ends with the call under way, its outcome stored. */
   async close(): Promise<void> {
     this.closed = true;
-    this.news.abort();
+    this.wakeWaiters();
     this.outside.wake(this, undefined);
     await this.turn?.outcome.catch(() => undefined);
   }
@@ -262,20 +260,20 @@ export class Source implements Kept {
   private async askInTurn(policy: Policy, permit: Permit | undefined): Promise<Credential> {
     const startedAt = this.outside.now();
     for (let look = 0; ; look += 1) {
+      if (this.unsaved) await this.keep(this.known.entry, this.unsaved);
       const credential = this.current;
       const flaw = this.flawOf(credential, policy);
       if (credential && !flaw) return credential;
       // The first look was made before the turn was taken.
       if (look > 0) this.assertOpen();
       try {
-        if (this.unsaved) await this.keep(this.known.entry, this.unsaved);
         const before = this.known.entry;
         const heldForMs = await this.takeLease();
         if (heldForMs === undefined) {
           if (look > 0) this.outside.tell({ event: 'waited', name: this.name, ms: this.outside.now() - startedAt });
           return await this.ask(before, flaw ?? 'missing', permit);
         }
-        if (heldForMs > 0 && !(await this.awaitOther(heldForMs, look, flaw)) && credential) return credential;
+        if (heldForMs > 0) await this.awaitOther(heldForMs, look, policy);
       } catch (error) {
         if (error instanceof Overtaken) this.outside.tell({ event: 'overtaken', name: this.name });
         else throw error;
@@ -315,15 +313,20 @@ export class Source implements Kept {
     }
   }
 
-  /** @returns whether it was waited for: who has a usable value has something better to do. */
-  private async awaitOther(heldForMs: number, look: number, flaw: Flaw | undefined): Promise<boolean> {
-    if (flaw === 'due') {
-      this.due = this.outside.now() + heldForMs + this.outside.random() * SPREAD_MS;
-      return false;
-    }
+  /** Leaves another hub the time to ask, unless it was heard of meanwhile that it has. */
+  private async awaitOther(heldForMs: number, look: number, policy: Policy): Promise<void> {
+    const flaw = this.flawOf(this.current, policy);
+    // Who has a usable value has something better to do.
+    if (flaw === 'due') this.due = this.outside.now() + heldForMs + this.outside.random() * SPREAD_MS;
+    if (!flaw || flaw === 'due') return;
     const patience = Math.min(LOOK_AGAIN_MS * 2 ** look, LOOK_AGAIN_AT_LEAST_MS) * (0.5 + this.outside.random());
+    this.news ??= new AbortController();
     await this.outside.sleep(Math.min(patience, heldForMs), this.news.signal);
-    return true;
+  }
+
+  private wakeWaiters(): void {
+    this.news?.abort();
+    this.news = undefined;
   }
 
   private async ask(before: Entry, flaw: Flaw, permit: Permit | undefined): Promise<Credential> {
@@ -343,15 +346,15 @@ export class Source implements Kept {
       const { entry } = this.known;
       const after = isInDoubt(error) ? entry : withIntentsOf(before, entry);
       if (error instanceof Overtaken) {
-        if (this.lease) await this.conclude(after);
+        if (this.lease) await this.conclude(after, before);
         throw error;
       }
       // These say nothing of WeChat: the present value stays as it was, and so does the chain of tries.
       if ((error instanceof AllowanceSpent && onWordAlone) || error instanceof Closed) {
-        await this.conclude(after);
+        await this.conclude(after, before);
         throw error;
       }
-      const obstacle = await this.fail(error, after, flaw);
+      const obstacle = await this.fail(error, after, before, flaw);
       // What failed is a configuration that is not in force any more.
       if (mint !== this.mint) this.adopt(this.mint);
       throw new Unavailable(obstacle.error, obstacle.retryAt);
@@ -378,7 +381,7 @@ export class Source implements Kept {
         ...(this.known.entry.spent && { spent: this.known.entry.spent }),
       };
       if (usable(base.credential ?? credential, this.outside.now()) === undefined) {
-        await this.succeed(base, isNew, flaw);
+        await this.succeed(base, before, isNew, flaw);
         return;
       }
       if (patience === undefined || isRefused || this.closed) break;
@@ -388,27 +391,27 @@ export class Source implements Kept {
     throw new WechatNonsense('it is the value that has ended, once more');
   }
 
-  private async succeed(entry: Entry, isNew: boolean, flaw: Flaw): Promise<void> {
+  private async succeed(entry: Entry, before: Entry, isNew: boolean, flaw: Flaw): Promise<void> {
     const now = this.outside.now();
     const { version = 0, expiresAt = 0 } = entry.credential ?? {};
     // WeChat may give the same value until shortly before its end: ask again after half of what is left.
-    await this.conclude(isNew ? entry : { ...entry, askAgainAt: now + (expiresAt - now) / 2 });
+    await this.conclude(isNew ? entry : { ...entry, askAgainAt: now + (expiresAt - now) / 2 }, before);
     const event = isNew ? 'minted' : 'unchanged';
     this.outside.tell({ event, name: this.name, flaw, version, seconds: Math.round((expiresAt - now) / 1000) });
   }
 
-  private async fail(error: unknown, after: Entry, flaw: Flaw): Promise<Obstacle> {
+  private async fail(error: unknown, after: Entry, before: Entry, flaw: Flaw): Promise<Obstacle> {
     const now = this.outside.now();
     const cause = error instanceof Unavailable ? error.cause : error;
     if (cause instanceof StoreUnreachable) {
       this.storeAway = { error: cause, retryAt: now + STORE_AGAIN_MS };
-      await this.conclude(after);
+      await this.conclude(after, before);
       return this.storeAway;
     }
     const failure = failureOf(cause, this.failure, now, this.outside.random());
     // What failed may be the credential that this one is made with: its chain of tries is ours.
     const { retryAt } = error instanceof Unavailable ? error : failure;
-    await this.conclude({ ...after, failure: { ...failure, retryAt } });
+    await this.conclude({ ...after, failure: { ...failure, retryAt } }, before);
     const { usable } = this.status;
     this.outside.tell({ event: 'failed', name: this.name, flaw, error: cause, retryAt, usable });
     return { error: cause, retryAt };
@@ -437,16 +440,17 @@ export class Source implements Kept {
     this.take(stored, fault);
   }
 
-  /** A call that may end what others hold must have come to its end before anybody else may ask. */
+  /** A call that may end what others hold must have arrived, if it ever does, before anybody else may ask. */
   private assertLease(now: number): void {
-    if (this.lease && now + CALL_DEADLINE_MS > this.lease.until) throw new Overtaken();
+    if (this.lease && now + LATE_ARRIVAL_MS > this.lease.until) throw new Overtaken();
   }
 
-  /** Ends the turn among the hubs: writes down what came of it. */
-  private conclude(entry: Entry): Promise<void> {
-    const { lease } = this;
-    if (!lease) return this.keep(entry);
-    const calledAt = isExclusive(this.nature) ? this.known.entry.intents?.at(-1) : undefined;
+  /** Ends the turn among the hubs: writes down what came of it, on the ground of what was known before. */
+  private conclude(entry: Entry, before: Entry): Promise<void> {
+    const { lease, known } = this;
+    // Without a lease, others may have written meanwhile.
+    if (!lease) return this.keep(known.entry === before ? entry : reconciled(entry, known.entry, this.nature));
+    const calledAt = isExclusive(this.nature) ? known.entry.intents?.at(-1) : undefined;
     return this.keep(entry, { lease, ...(calledAt !== undefined && { calledAt }) });
   }
 
@@ -456,9 +460,11 @@ export class Source implements Kept {
     const { revision } = this.known;
     // Under a lease it is handed out only when it is written.
     if (!lease) this.remember({ entry, revision });
+    // If a lease is gone before its time, another hub may have asked at the same time; if it has run out, only later.
+    const mayCollide = lease !== undefined && this.outside.now() < lease.until;
     try {
-      const { kept, stored, fault } = await (lease
-        ? store.commit(lease, entry, calledAt)
+      const { kept, stored, fault, heldForMs } = await (lease
+        ? store.commit(lease, entry, mayCollide ? calledAt : undefined)
         : store.put(this.name, revision, entry));
       if (lease) this.lease = undefined;
       // Without a lease, much may have been learned since it was asked.
@@ -467,7 +473,7 @@ export class Source implements Kept {
         this.take(stored, fault);
       } else {
         if (lease) this.remember({ entry, revision });
-        this.settle(stored);
+        this.settle(stored, heldForMs);
       }
     } catch (error) {
       if (!(error instanceof StoreUnreachable)) throw error;
@@ -501,24 +507,25 @@ export class Source implements Kept {
     // Old news, and not a store that has forgotten: what is known is newer than the question.
     if (told.revision < revision && seen !== revision) return;
     const stored = { ...told, entry: trusted(told.entry, this.outside.now()) };
-    const [{ credential: mine }, { credential: theirs }] = [entry, stored.entry];
-    const isSame = mine?.value === theirs?.value;
-    const isLater = isSame || (theirs?.issuedAt ?? 0) >= (mine?.issuedAt ?? 0);
-    if (!this.unsaved && isSame && stored.revision === revision) return;
-    // What comes after what we know was written by somebody who knew it, too.
-    if (!this.unsaved && isLater && stored.revision > revision) this.remember(stored);
+    if (!this.unsaved && stored.revision === revision && isSame(stored.entry, entry)) return;
+    const isNext = !this.unsaved && stored.revision > revision && mayFollow(stored.entry, entry, this.nature);
+    if (isNext) this.remember(stored);
     else this.settle(stored);
     this.reckon();
   }
 
   /** Where two memories differ and neither comes of the other, finds what is true; the store is told if need be. */
-  private settle(stored: Stored): void {
+  private settle(stored: Stored, heldForMs = 0): void {
     const entry = reconciled(this.known.entry, stored.entry, this.nature);
     this.remember({ entry, revision: stored.revision });
-    this.unsaved = entry === stored.entry ? undefined : { againAt: this.outside.now() };
+    // All hubs come to this at the same moment, and one of them is enough.
+    const againAt = this.outside.now() + heldForMs + this.outside.random() * SPREAD_MS;
+    this.unsaved = entry === stored.entry ? undefined : { againAt };
   }
 
-  private remember({ entry, revision }: Stored): void {
+  private remember(stored: Stored): void {
+    const { revision } = stored;
+    const entry = withoutSettled(stored.entry);
     const { credential } = entry;
     const isCondemned = credential && credential.value === this.condemned && !credential.refused;
     this.known = { revision, entry: isCondemned ? { ...entry, credential: { ...credential, refused: true } } : entry };
@@ -550,7 +557,8 @@ export class Source implements Kept {
 
   private plan(): void {
     if (this.closed) return;
-    const at = Math.min(this.unsaved?.againAt ?? Infinity, this.turn ? Infinity : this.renewalAt);
+    // Whoever has the turn sees to it all, and comes by here at its end.
+    const at = this.turn ? Infinity : Math.min(this.unsaved?.againAt ?? Infinity, this.renewalAt);
     this.outside.wake(this, at === Infinity ? undefined : at);
   }
 }
@@ -562,9 +570,27 @@ function trusted(entry: Entry, now: number): Entry {
   return { ...entry, credential: { ...credential, value: '', issuedAt: now, expiresAt: 0 } };
 }
 
-/** Whether asking does no harm to anybody, however many ask. */
+/** Whether two entries hold the same credential, as far as instants can be told from one clock to another. */
+function isSame({ credential: one }: Entry, { credential: other }: Entry): boolean {
+  return one?.value === other?.value && Math.abs((one?.expiresAt ?? 0) - (other?.expiresAt ?? 0)) <= CLOCK_SLACK_MS;
+}
+
+/** Whether an entry can have been written by somebody who knew the one before: a store that lost it may tell otherwise. */
+function mayFollow({ credential }: Entry, { credential: before }: Entry, { repeats }: Nature): boolean {
+  if (!before) return true;
+  if (!credential) return false;
+  if (credential.value !== before.value) return credential.issuedAt >= before.issuedAt;
+  // The life of a value grows only where WeChat says so, or where it outlived the birth that was taken for its own.
+  const mayGrow = repeats === 'life-left' || before.births !== undefined;
+  return mayGrow || credential.expiresAt <= before.expiresAt + CLOCK_SLACK_MS;
+}
+
+/**
+ * Whether asking does no harm to anybody, however many ask and know nothing of each other. A value that is repeated with a
+ * full life is not of that kind: who is told it later would take it for younger than it is.
+ */
 function isHarmless(nature: Nature): boolean {
-  return nature.repeats !== undefined || !isExclusive(nature);
+  return nature.repeats === 'life-left' || (nature.repeats === undefined && !isExclusive(nature));
 }
 
 /** An entry as it stands, but with the doubts that there were before. */

@@ -93,6 +93,9 @@ const UNKNOWN: Meaning = {
   advice: "The hub does not know this code: look it up in WeChat's list of return codes.",
 };
 
+/** A call whose answer was lost may still reach WeChat this much after it began, and after the next one even. */
+export const LATE_ARRIVAL_MS = 15_000;
+
 /**
  * Says that a call to WeChat gave no result. Made of our own fields alone: the errors of the HTTP library carry the
  * address, and so the AppSecret.

@@ -1,18 +1,22 @@
-import { OneHub, type Scenario, type Weather } from './one-hub.js';
+import { Fleet, type Scenario, type Weather } from './fleet.js';
 
 /** How many seeds for each kind of weather; more with SEEDS=20000, for who wants to. */
 const SEEDS = Number(process.env['SEEDS'] ?? 20);
 
-const SKIES: Readonly<Record<string, Weather>> = {
+const WEATHERS: Readonly<Record<string, Weather>> = {
   'nothing wrong': {},
   'a slow WeChat': { slow: true },
   'lost answers': { lostAnswers: true },
   'refusals and nonsense': { refusals: true },
   outages: { outages: true },
   crashes: { crashes: true },
-  'a full disk': { fullDisk: true },
   'rotations by clients': { rotations: true },
   'somebody else who mints': { foreignMints: true },
+};
+
+const ALONE: Readonly<Record<string, Weather>> = {
+  ...WEATHERS,
+  'a full disk': { fullDisk: true },
   'everything at once': {
     slow: true,
     lostAnswers: true,
@@ -24,45 +28,34 @@ const SKIES: Readonly<Record<string, Weather>> = {
   },
 };
 
-/** Seeds that failed once: they stay. */
-const FAILED_ONCE: readonly Scenario[] = [
-  // A ticket that a lost answer had brought about was taken for new, and served past its end.
-  { seed: 6, endpoint: 'stable', weather: SKIES['everything at once'] ?? {} },
-  // Whoever waited for the first token after a lost call got it with its full life, though the lost call came late.
-  { seed: 10, endpoint: 'classic', weather: { slow: true } },
-  // A forced refresh of the stable endpoint was lost, and the token that it had ended was served on.
-  { seed: 144, endpoint: 'stable', weather: SKIES['everything at once'] ?? {} },
-];
+const TOGETHER: Readonly<Record<string, Weather>> = {
+  ...WEATHERS,
+  pauses: { pauses: true },
+  'clocks that differ': { clocks: true },
+  'a slow Redis': { slowRedis: true },
+  'lost messages': { lostMessages: true },
+  'outages of Redis': { redisOutages: true },
+  'hubs that are cut off': { partitions: true },
+  'a Redis that loses what it had': { redisLosses: true },
+};
 
-describe.each(['classic', 'stable'] as const)('one hub on the %s endpoint', (endpoint) => {
-  it.each(Object.entries(SKIES))(
-    'keeps its promises under %s',
-    async (_, weather) => {
+const one = { hubs: 1, clients: 3, hours: 2 } as const;
+const three = { hubs: 3, clients: 12, hours: 6 } as const;
+
+describe.each(['classic', 'stable'] as const)('hubs on the %s endpoint', (endpoint) => {
+  it.each([
+    ...Object.entries(ALONE).map(([name, weather]) => [`one hub keeps its promises under ${name}`, weather, one] as const),
+    ...Object.entries(TOGETHER).map(([name, weather]) => [`three keep them under ${name}`, weather, three] as const),
+  ])(
+    '%s',
+    async (_, weather, size) => {
       const broken: string[] = [];
       for (let seed = 1; seed <= SEEDS; seed += 1) {
-        const findings = await new OneHub({ seed, endpoint, weather }).run();
+        const findings = await new Fleet({ seed, endpoint, weather, ...size }).run();
         broken.push(...findings.broken.map((sentence) => `seed ${seed}: ${sentence}`));
       }
       expect(broken).toEqual([]);
     },
-    20_000 + SEEDS * 300,
+    20_000 + SEEDS * 3000,
   );
-});
-
-describe('a run', () => {
-  it('has one history for one seed', async () => {
-    const scenario: Scenario = { seed: 7, endpoint: 'classic', weather: SKIES['everything at once'] ?? {} };
-    const [first, second] = [await new OneHub(scenario).run(), await new OneHub(scenario).run()];
-    expect(first).toEqual(second);
-    expect(first.history.length).toBeGreaterThan(20);
-  });
-
-  it('needs no more calls than the lives of the tokens make', async () => {
-    const { mints } = await new OneHub({ seed: 3, endpoint: 'classic', weather: {} }).run();
-    expect(mints).toBeLessThanOrEqual(Math.ceil((2 * 3600) / (600 * (2 / 3))) + 1);
-  });
-
-  it.each(FAILED_ONCE.map((scenario) => [JSON.stringify(scenario), scenario] as const))('%s', async (_, scenario) => {
-    expect((await new OneHub(scenario).run()).broken).toEqual([]);
-  });
 });

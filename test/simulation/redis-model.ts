@@ -67,7 +67,8 @@ export class RedisModel {
       case 'read':
         return [String(time), ...keys.map((key) => shown(this.leases.slot(key)))];
       case 'grant': {
-        const [name = '', seen, owner = '', lastsMs, content = ''] = args;
+        const [name = '', seen, owner = '', lastsMs, content = '', id] = args;
+        if (id !== this.id) return [String(time), 'elsewhere', '0', ...shown(this.leases.slot(record))];
         const request = { seen: Number(seen), owner, lastsMs: Number(lastsMs), ...(content !== '' && { content }) };
         return this.outcome(time, record, name, () => this.leases.grant(record, request, time));
       }

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Secret } from '../../config/secret.js';
 import type { Clock } from '../clock.js';
 import { Cipher, givenKeys, newKey, parseKeys, UnknownKey } from './cipher.js';
+import type { Verdict } from './leases.js';
 import type { RedisPort, ScriptName } from './redis.port.js';
 import { RemoteTime } from './remote-time.js';
 import {
@@ -31,7 +32,7 @@ export interface StoreSurroundings {
 /** A record as scripts show it: the sealed entry, its revision, and a call that may have come after it. */
 type Shown = readonly [entry: string, revision: string, doubt: string];
 /** What scripts say that write. */
-type Outcome = readonly [now: string, verdict: 'kept' | 'changed' | 'held', heldForMs: string, ...Shown];
+type Outcome = readonly [now: string, verdict: Verdict | 'elsewhere', heldForMs: string, ...Shown];
 type News = readonly [now: string, server: string, total: string, oldest: string, changes: readonly string[]];
 type Hello = readonly [now: string, server: string, policy: string, total: string, key: string];
 /** A change as it is published. */
@@ -43,6 +44,9 @@ const LOOK_EVERY_MS = 2000;
 const LOOK_AGAIN_MS = 1000;
 /** Without a look for so long, this process has not been running. */
 const BEHIND_MS = 10_000;
+/** After the server has lost something: the time that others have to write it again, before anything is asked anew. */
+const RECOVERY_MS = 5000;
+const LOST_SOMETHING = 'it may have lost something, which others remember';
 const CHANGES_AT_ONCE = 1000;
 /** More than clocks are put right by in the course of things. */
 const MOVED_CLOCK_MS = 2000;
@@ -68,6 +72,7 @@ export class RedisStore extends Store {
   private looking: Promise<void> | undefined;
   private lookedAt: number;
   private lookAt = -Infinity;
+  private recoveredAt = -Infinity;
   private current: StoreStatus;
   private isClosed = false;
   private follower: Follower | undefined;
@@ -117,8 +122,10 @@ export class RedisStore extends Store {
   override async grant(name: string, seen: number, entry?: Entry, lease?: Lease): Promise<Granted> {
     const owner = lease?.owner ?? randomUUID();
     const askedAt = this.surroundings.clock.now();
+    if (askedAt < this.recoveredAt) throw new StoreUnreachable(LOST_SOMETHING);
     const note = entry ? this.seal(name, entry) : '';
-    const written = await this.write('grant', name, [String(seen), owner, String(LEASE_MS), note], entry);
+    const asked = [String(seen), owner, String(LEASE_MS), note, this.server ?? ''];
+    const written = await this.write('grant', name, asked, entry);
     if (!written.kept) return written;
     const { revision } = written.stored;
     return { ...written, lease: { name, owner, revision, until: askedAt + LEASE_MS } };
@@ -198,6 +205,7 @@ export class RedisStore extends Store {
       const [, server, total, oldest, changes] = await this.ask<News>('news', [this.changes, this.count], asked);
       if (server !== this.server || Number(total) < since) {
         await this.meet();
+        this.recoveredAt = this.surroundings.clock.now() + RECOVERY_MS;
         this.surroundings.tell({ event: 'store-changed' });
         this.follower?.mourn();
         return;
@@ -284,6 +292,10 @@ export class RedisStore extends Store {
     this.assertMet();
     const keys = [this.keyOf(name), this.changes, this.count];
     const [, verdict, heldForMs, ...shown] = await this.ask<Outcome>(script, keys, [name, ...args]);
+    if (verdict === 'elsewhere') {
+      this.lookAt = 0;
+      throw new StoreUnreachable(LOST_SOMETHING);
+    }
     const kept = verdict === 'kept';
     // What was just written need not be read; there, and back again, its instants would suffer a little.
     const stored = this.readRecord(name, shown, kept ? entry : undefined);

@@ -1,3 +1,4 @@
+import { LATE_ARRIVAL_MS } from '../../wechat/wechat.error.js';
 import type { Failure } from '../failure.js';
 import type { Credential } from '../policy.js';
 
@@ -81,8 +82,11 @@ export type StoreEvent =
   /** An entry was changed by somebody who does not know the key; it is passed over. */
   | { readonly event: 'store-damaged'; readonly name: string };
 
-/** How long a lease lasts. Longer than a lost call can still arrive, so that a call of the next holder comes after it. */
-export const LEASE_MS = 16_000;
+/**
+ * How long a lease lasts: a little longer than a lost call can still arrive. So a call that begins at once has arrived
+ * before the next holder's, and one that does not begin at once must not begin at all.
+ */
+export const LEASE_MS = LATE_ARRIVAL_MS + 1000;
 
 /**
  * Keeps entries over restarts, and where several hubs share it, makes them one: for each credential one of them at a
@@ -113,7 +117,7 @@ export abstract class Store {
 
   /**
    * Writes what came of a lease, and ends it.
-   * @param calledAt when WeChat was asked, where that may have ended another value.
+   * @param calledAt when WeChat was asked, where another one may have asked at the same time should the lease be lost.
    * @throws StoreUnreachable
    */
   abstract commit(lease: Lease, entry: Entry, calledAt?: number): Promise<Written>;

@@ -4,7 +4,7 @@
 if ARGV[1] ~= '' then redis.call('SET', KEYS[1], ARGV[1], 'NX') end
 return {
   integer(now),
-  string.match(redis.call('INFO', 'server'), 'run_id:(%x+)'),
+  process(),
   string.match(redis.call('INFO', 'memory'), 'maxmemory_policy:([%w-]+)') or '',
   redis.call('GET', KEYS[2]) or '0',
   ARGV[1] ~= '' and redis.call('GET', KEYS[1]) or '',

@@ -1,5 +1,4 @@
--- Tells what has changed since, for who may not have heard of all of it; and which server this is, because another one
--- may not have all that the one before had.
+-- Tells what has changed since, for who may not have heard of all of it.
 -- KEYS: the changes, their count. ARGV: number of the last change that was heard of, how many to tell at most.
 
 local oldest = 0
@@ -8,7 +7,7 @@ if redis.call('ZCARD', KEYS[1]) >= CHANGES_REMEMBERED then
 end
 return {
   integer(now),
-  string.match(redis.call('INFO', 'server'), 'run_id:(%x+)'),
+  process(),
   redis.call('GET', KEYS[2]) or '0',
   integer(oldest),
   redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. ARGV[1], '+inf', 'WITHSCORES', 'LIMIT', 0, ARGV[2]),

@@ -11,6 +11,11 @@ local FORGOTTEN_AFTER_SECONDS = 30 * 86400
 -- How many of the latest changes are remembered, for hubs that did not hear of them. Each name counts once.
 local CHANGES_REMEMBERED = 10000
 
+-- Which process this is: another one, be it a replica or the same server after a restart, may have less than the one before.
+local function process()
+  return string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
+end
+
 local function integer(number)
   return string.format('%.0f', number)
 end
