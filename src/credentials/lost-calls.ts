@@ -17,10 +17,18 @@ export function isExclusive({ supersedesAfterMs }: Nature): boolean {
   return supersedesAfterMs !== undefined;
 }
 
-/** The credential of an entry as it stands: its life is cut where a call may have ended it early. */
-export function standing({ credential, intents: [first] = [] }: Entry, nature: Nature): Credential | undefined {
-  if (!credential || first === undefined || nature.supersedesAfterMs === undefined) return credential;
-  const end = first + nature.supersedesAfterMs;
+/**
+ * The credential of an entry as it stands: its life is cut where a call may have ended it early.
+ * @param endedAt when another call may end it, apart from those that are noted.
+ */
+export function standing(
+  { credential, intents: [first] = [] }: Entry,
+  nature: Nature,
+  endedAt?: number,
+): Credential | undefined {
+  const from = first ?? endedAt;
+  if (!credential || from === undefined || nature.supersedesAfterMs === undefined) return credential;
+  const end = from + nature.supersedesAfterMs;
   return end < credential.expiresAt ? { ...credential, expiresAt: end } : credential;
 }
 

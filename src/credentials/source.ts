@@ -101,9 +101,11 @@ export class Source implements Kept {
     this.bornAt = outside.now();
   }
 
-  /** The credential as it stands, usable or not; its life is cut where a call may have ended it early. */
+  /** The credential as it stands, usable or not; its life is cut where a call may have ended it early, or may soon. */
   get current(): Credential | undefined {
-    return standing(this.known.entry, this.nature);
+    const { entry } = this.known;
+    // What nobody else knows of they would replace, were this hub to die now.
+    return standing(entry, this.nature, this.unsaved && !isHarmless(this.nature) ? this.outside.now() : undefined);
   }
 
   get status(): SourceStatus {
@@ -271,9 +273,20 @@ export class Source implements Kept {
         const heldForMs = await this.takeLease();
         if (heldForMs === undefined) {
           if (look > 0) this.outside.tell({ event: 'waited', name: this.name, ms: this.outside.now() - startedAt });
-          return await this.ask(before, flaw ?? 'missing', permit);
+          const got = await this.ask(before, flaw ?? 'missing', permit);
+          // It may have ended while it was written down.
+          if (usable(got, this.outside.now()) === undefined) return got;
+          continue;
         }
-        if (heldForMs > 0) await this.awaitOther(heldForMs, look, policy);
+        if (heldForMs === 0) continue;
+        const present = this.current;
+        const left = this.flawOf(present, policy);
+        if (present && left === 'due') {
+          // Who has a usable value has something better to do than to wait for another hub.
+          this.due = this.outside.now() + heldForMs + this.outside.random() * SPREAD_MS;
+          return present;
+        }
+        if (left) await this.awaitNews(heldForMs, look);
       } catch (error) {
         if (error instanceof Overtaken) this.outside.tell({ event: 'overtaken', name: this.name });
         else throw error;
@@ -313,15 +326,11 @@ export class Source implements Kept {
     }
   }
 
-  /** Leaves another hub the time to ask, unless it was heard of meanwhile that it has. */
-  private async awaitOther(heldForMs: number, look: number, policy: Policy): Promise<void> {
-    const flaw = this.flawOf(this.current, policy);
-    // Who has a usable value has something better to do.
-    if (flaw === 'due') this.due = this.outside.now() + heldForMs + this.outside.random() * SPREAD_MS;
-    if (!flaw || flaw === 'due') return;
+  /** Waits until something is heard of the credential, or it is time to look again. */
+  private async awaitNews(atMostMs: number, look: number): Promise<void> {
     const patience = Math.min(LOOK_AGAIN_MS * 2 ** look, LOOK_AGAIN_AT_LEAST_MS) * (0.5 + this.outside.random());
     this.news ??= new AbortController();
-    await this.outside.sleep(Math.min(patience, heldForMs), this.news.signal);
+    await this.outside.sleep(Math.min(patience, atMostMs), this.news.signal);
   }
 
   private wakeWaiters(): void {

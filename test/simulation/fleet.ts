@@ -71,8 +71,16 @@ type Kind = (typeof KINDS)[number];
 
 /** Where the store has lost what it knew, nobody can know better at once. */
 const DEAD_AT_MOST_MS = 20_000;
+/** A hub is stopped, or dead, for 40 s at most. */
+const LOST_FOR_MS = 60_000;
 /** In the usual case far sooner; but messages get lost, and hubs look for what they missed every two seconds. */
 const HEARD_WITHIN_MS = 5000;
+
+/**
+ * For how long a rotation may be unheard of: it may be lost, and tried again for a while; and a hub that is cut off hears of
+ * it when it is back.
+ */
+const ROTATION_HEARD_MS = { alone: 120_000, together: 480_000 };
 
 /** A hub and the process that it runs in. */
 interface Running {
@@ -106,6 +114,8 @@ export class Fleet {
   private callsSeen = 0;
   private rotatedAt = -Infinity;
   private foreignAt = -Infinity;
+  /** When Redis last lost something. */
+  private lostAt = -Infinity;
   private readonly newest = new Map<Kind, { readonly version: number; readonly since: number; readonly before: number }>();
   private readonly findings = {
     broken: [] as string[],
@@ -297,12 +307,22 @@ export class Fleet {
     if (verdict.accepted) return;
     // A client's rotation, or somebody else's mint, may end what others hold: that is what the promise leaves out.
     // A rotation that fails is tried again for a while by the hubs themselves.
-    const excusedSince = Math.max(this.rotatedAt + 120_000, this.foreignAt);
+    const excusedSince = Math.max(this.rotatedAt + ROTATION_HEARD_MS[this.isShared ? 'together' : 'alone'], this.foreignAt);
     if (excusedSince >= servedAt) return;
     const deadMs = servedAt - verdict.until;
     this.findings.longestDeadMs = Math.max(this.findings.longestDeadMs, deadMs);
-    if (this.scenario.weather.redisLosses && this.scenario.endpoint === 'classic' && deadMs <= DEAD_AT_MOST_MS) return;
+    if (this.scenario.weather.redisLosses && this.isUnknowable(kind, servedAt, deadMs)) return;
     this.breaks(`I-1: a ${kind} was dead ${when}, served ${(deadMs / 1000).toFixed(1)} s after its death`);
+  }
+
+  /**
+   * Where Redis has lost something, and who remembers it is stopped or dead. A stable token is safe even then; a classic one
+   * is served dead for a little while at most; and the age of a ticket, which WeChat repeats as if it were fresh, is
+   * counted from the loss until somebody who knows better wakes up.
+   */
+  private isUnknowable(kind: Kind, servedAt: number, deadMs: number): boolean {
+    if (kind !== 'access-token') return servedAt < this.lostAt + LOST_FOR_MS;
+    return this.scenario.endpoint === 'classic' && deadMs <= DEAD_AT_MOST_MS;
   }
 
   /** What one hub has handed out as new, the others do not go without for long, unless Redis keeps it from them. */
@@ -373,7 +393,7 @@ export class Fleet {
     event(weather.redisLosses, 900_000, () => {
       const luck = this.random();
       const ms = this.random() ** 2 * 30_000;
-      this.redis.fail(ms, luck < 0.6 ? { lagMs: this.random() * 2000 } : luck < 0.8 ? snapshot : 'nothing');
+      this.lose(ms, luck < 0.6 ? { lagMs: this.random() * 2000 } : luck < 0.8 ? snapshot : 'nothing');
     });
     // And when it hurts most: somewhere in the middle of a renewal.
     const { crashes, pauses, redisOutages, redisLosses } = weather;
@@ -396,9 +416,14 @@ export class Fleet {
       crashes && (() => this.crash(hub)),
       pauses && (() => hub?.process.stop(1000 + this.random() * 39_000)),
       redisOutages && (() => this.redis.freeze(this.random() * 20_000)),
-      redisLosses && (() => this.redis.fail(this.random() * 10_000, { lagMs: this.random() * 200 })),
+      redisLosses && (() => this.lose(this.random() * 10_000, { lagMs: this.random() * 200 })),
     ].filter((way) => way !== undefined && way !== false);
     ways[Math.floor(this.random() * ways.length)]?.();
+  }
+
+  private lose(ms: number, backWith: Parameters<VirtualRedis['fail']>[1]): void {
+    this.redis.fail(ms, backWith);
+    this.lostAt = this.time.now() + ms;
   }
 
   private crash(hub: Running | undefined): void {
