@@ -112,11 +112,8 @@ export class RedisStore extends Store {
   }
 
   override async load(names: readonly string[]): Promise<Map<string, Stored>> {
-    if (names.length === 0) return new Map();
     this.assertMet();
-    const [, ...records] = await this.ask<readonly [string, ...Shown[]]>('read', names.map(this.keyOf), []);
-    const found = names.map((name, i) => [name, this.readRecord(name, records[i] ?? ['', '0', ''])] as const);
-    return new Map(found.filter(([, { revision }]) => revision > 0));
+    return this.read(names);
   }
 
   override async grant(name: string, seen: number, entry?: Entry, lease?: Lease): Promise<Granted> {
@@ -174,6 +171,13 @@ export class RedisStore extends Store {
   }
 
   private readonly keyOf = (name: string): string => `${this.prefix}:entry:${name}`;
+
+  private async read(names: readonly string[]): Promise<Map<string, Stored>> {
+    if (names.length === 0) return new Map();
+    const [, ...records] = await this.ask<readonly [string, ...Shown[]]>('read', names.map(this.keyOf), []);
+    const found = names.map((name, i) => [name, this.readRecord(name, records[i] ?? ['', '0', ''])] as const);
+    return new Map(found.filter(([, { revision }]) => revision > 0));
+  }
 
   private async look(): Promise<void> {
     try {
@@ -249,11 +253,12 @@ export class RedisStore extends Store {
       this.foundKeys = [...new Set([found, ...this.foundKeys])];
       this.cipher = new Cipher(this.foundKeys.flatMap((each) => parseKeys(each) ?? []));
     }
+    // Whoever cannot open the newest entry has another key than the other hubs.
+    const last = [String(Number(total) - 1), '1'];
+    const [, , , , [newest]] = await this.ask<News>('news', [this.changes, this.count], last);
+    if (newest !== undefined) await this.read([newest]);
     this.server = server;
     this.heard = Number(total);
-    const last = [String(this.heard - 1), '1'];
-    const [, , , , [newest]] = await this.ask<News>('news', [this.changes, this.count], last);
-    if (newest !== undefined) await this.load([newest]);
   }
 
   private assertMet(): void {
