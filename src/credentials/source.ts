@@ -587,7 +587,7 @@ function isSame({ credential: one }: Entry, { credential: other }: Entry): boole
 /** Whether an entry can have been written by somebody who knew the one before: a store that lost it may tell otherwise. */
 function mayFollow({ credential }: Entry, { credential: before }: Entry, { repeats }: Nature): boolean {
   if (!before) return true;
-  if (!credential) return false;
+  if (!credential || credential.version < before.version) return false;
   if (credential.value !== before.value) return credential.issuedAt >= before.issuedAt;
   // The life of a value grows only where WeChat says so, or where it outlived the birth that was taken for its own.
   const mayGrow = repeats === 'life-left' || before.births !== undefined;

@@ -311,17 +311,19 @@ export class Fleet {
     if (excusedSince >= servedAt) return;
     const deadMs = servedAt - verdict.until;
     this.findings.longestDeadMs = Math.max(this.findings.longestDeadMs, deadMs);
-    if (this.scenario.weather.redisLosses && this.isUnknowable(kind, servedAt, deadMs)) return;
+    if (this.isUnknowable(kind, servedAt, deadMs)) return;
     this.breaks(`I-1: a ${kind} was dead ${when}, served ${(deadMs / 1000).toFixed(1)} s after its death`);
   }
 
   /**
    * Where Redis has lost something, and who remembers it is stopped or dead. A stable token is safe even then; a classic one
-   * is served dead for a little while at most; and the age of a ticket, which WeChat repeats as if it were fresh, is
-   * counted from the loss until somebody who knows better wakes up.
+   * is served dead for a little while at most. The age of a ticket, which WeChat repeats as if it were fresh, is counted from
+   * the loss until somebody who knows better wakes up; if nobody lives who does, until its end.
    */
   private isUnknowable(kind: Kind, servedAt: number, deadMs: number): boolean {
-    if (kind !== 'access-token') return servedAt < this.lostAt + LOST_FOR_MS;
+    const { redisLosses, crashes } = this.scenario.weather;
+    if (!redisLosses) return false;
+    if (kind !== 'access-token') return crashes ?? servedAt < this.lostAt + LOST_FOR_MS;
     return this.scenario.endpoint === 'classic' && deadMs <= DEAD_AT_MOST_MS;
   }
 
@@ -464,7 +466,8 @@ export class Fleet {
       const source = sourceOf(hub?.service.app('default'), kind);
       const read = source && (await this.time.during(source.get().catch(() => undefined)));
       if (!read || source.status.unsaved) return false;
-      if (!this.scenario.weather.foreignMints && !this.world.verdict(read.value).accepted) return false;
+      const isAlive = this.world.verdict(read.value).accepted;
+      if (!isAlive && !this.scenario.weather.foreignMints && !this.isUnknowable(kind, this.time.now(), Infinity)) return false;
       values.add(read.value);
     }
     return values.size === 1;
