@@ -116,7 +116,10 @@ export class Fleet {
   private foreignAt = -Infinity;
   /** When Redis last lost something. */
   private lostAt = -Infinity;
-  private readonly newest = new Map<Kind, { readonly version: number; readonly since: number; readonly before: number }>();
+  private readonly newest = new Map<
+    Kind,
+    { readonly version: number; readonly since: number; readonly before: number }
+  >();
   private readonly findings = {
     broken: [] as string[],
     reads: 0,
@@ -273,7 +276,8 @@ export class Fleet {
     ask: () => Promise<Credential>,
   ): Promise<void> {
     const source = sourceOf(hub.service.app('default'), kind);
-    const usableBefore = source?.status.usable;
+    const isUsable = (): boolean => source?.status.usable ?? false;
+    const wasUsable = isUsable();
     this.findings.reads += 1;
     let credential: Credential;
     try {
@@ -282,7 +286,7 @@ export class Fleet {
       if (!hub.process.lives) return;
       this.findings.failedReads += 1;
       const { name } = error as Error;
-      if (!this.scenario.weather.rotations && usableBefore && name === 'Unavailable' && source?.status.usable) {
+      if (!this.scenario.weather.rotations && wasUsable && name === 'Unavailable' && isUsable()) {
         this.breaks(`I-5: client ${client} was refused a ${kind} though a usable one is there`);
       }
       return;
@@ -307,7 +311,10 @@ export class Fleet {
     if (verdict.accepted) return;
     // A client's rotation, or somebody else's mint, may end what others hold: that is what the promise leaves out.
     // A rotation that fails is tried again for a while by the hubs themselves.
-    const excusedSince = Math.max(this.rotatedAt + ROTATION_HEARD_MS[this.isShared ? 'together' : 'alone'], this.foreignAt);
+    const excusedSince = Math.max(
+      this.rotatedAt + ROTATION_HEARD_MS[this.isShared ? 'together' : 'alone'],
+      this.foreignAt,
+    );
     if (excusedSince >= servedAt) return;
     const deadMs = servedAt - verdict.until;
     this.findings.longestDeadMs = Math.max(this.findings.longestDeadMs, deadMs);
@@ -467,7 +474,8 @@ export class Fleet {
       const read = source && (await this.time.during(source.get().catch(() => undefined)));
       if (!read || source.status.unsaved) return false;
       const isAlive = this.world.verdict(read.value).accepted;
-      if (!isAlive && !this.scenario.weather.foreignMints && !this.isUnknowable(kind, this.time.now(), Infinity)) return false;
+      if (!isAlive && !this.scenario.weather.foreignMints && !this.isUnknowable(kind, this.time.now(), Infinity))
+        return false;
       values.add(read.value);
     }
     return values.size === 1;

@@ -33,7 +33,8 @@ for (const name of values.weather ?? Object.keys(weathers)) {
     const findings: Findings = await new Fleet(scenario).run();
     for (const figure of Object.keys(total) as (keyof typeof total)[]) total[figure] += findings[figure];
     longestDeadMs = Math.max(longestDeadMs, findings.longestDeadMs);
-    for (const sentence of findings.broken.slice(0, BROKEN_TOLD)) say(`BROKEN under ${name}, seed ${seed}: ${sentence}`);
+    for (const sentence of findings.broken.slice(0, BROKEN_TOLD))
+      say(`BROKEN under ${name}, seed ${seed}: ${sentence}`);
     if (findings.broken.length > 0) process.exitCode = 1;
     if (values.history) for (const line of findings.history) say(line);
     // Now and then, so that a long run shows that it goes on.
@@ -42,7 +43,9 @@ for (const name of values.weather ?? Object.keys(weathers)) {
   const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
   const { mints, reads, failedReads, crashes } = total;
   const counts = `${mints} mints, ${reads} reads of which ${failedReads} failed, ${crashes} crashes`;
-  say(`${endpoint}, ${name}: ${seeds} runs in ${seconds} s; ${counts}; a dead value for ${(longestDeadMs / 1000).toFixed(1)} s at most`);
+  say(
+    `${endpoint}, ${name}: ${seeds} runs in ${seconds} s; ${counts}; a dead value for ${(longestDeadMs / 1000).toFixed(1)} s at most`,
+  );
 }
 
 function say(line: string): void {

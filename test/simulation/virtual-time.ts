@@ -63,7 +63,7 @@ export class VirtualTime {
   /** Lets time pass until an instant. */
   async passUntil(instant: number): Promise<void> {
     // From here on it is promises that are being followed up.
-    await null;
+    await Promise.resolve();
     await settled();
     for (;;) {
       const next = this.appointments[0];
@@ -86,7 +86,7 @@ export class VirtualTime {
     const state = { isPending: true };
     const ended = promise.finally(() => (state.isPending = false));
     ended.catch(() => undefined);
-    await null;
+    await Promise.resolve();
     await settled();
     while (state.isPending) {
       const next = this.appointments[0];

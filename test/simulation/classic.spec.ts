@@ -1,0 +1,3 @@
+import { describeHubsOn } from './promises.js';
+
+describeHubsOn('classic');
