@@ -38,11 +38,9 @@ fi
 
 work="$(mktemp -d "${TMPDIR:-/tmp}/hub-image.XXXXXX")"
 export BUILDAH_ISOLATION=chroot
-storage=(--root "$work/storage" --runroot "$work/run" --storage-driver vfs)
-podman() {
-  command podman "${storage[@]}" --tmpdir "$work/libpod" --cgroup-manager cgroupfs --events-backend file "$@"
-}
-buildah() { command buildah "${storage[@]}" "$@"; }
+# Copies whole layers and is slow, but asks nothing of the kernel.
+storage=(--root "$work/storage" --runroot "$work/run" --storage-driver "${STORAGE_DRIVER:-vfs}")
+podman=(podman "${storage[@]}" --tmpdir "$work/libpod" --cgroup-manager cgroupfs --events-backend file)
 
 hub='' simulator=''
 cleanup() {
@@ -55,7 +53,7 @@ cleanup() {
   if [ "${KEEP:-}" = 1 ]; then
     note "Left as it is: $work"
   else
-    podman rm --all --force --volumes >/dev/null 2>&1
+    "${podman[@]}" rm --all --force --volumes >/dev/null 2>&1
     rm -rf --one-file-system "$work" || note "Something of $work is left."
   fi
   exit "$status"
@@ -97,7 +95,7 @@ mkdir -p "$work/base/usr/local/lib/node_modules"
 cp -R "$(npm root --global)/npm" "$work/base/usr/local/lib/node_modules/npm"
 ln -s ../lib/node_modules/npm/bin/npm-cli.js "$work/base/usr/local/bin/npm"
 tar -C "$work/base" -cf "$work/base.tar" .
-podman import --quiet "$work/base.tar" "localhost/$tag" >/dev/null
+"${podman[@]}" import --quiet "$work/base.tar" "localhost/$tag" >/dev/null
 rm -rf "$work/base" "$work/base.tar" "$work/node"
 
 # --- The build -------------------------------------------------------------------------------------------------------
@@ -115,16 +113,16 @@ volumes+=(--volume "$work/npmrc:/root/.npmrc:ro")
 note 'Building.'
 SECONDS=0
 image=localhost/wechat-token-hub:test
-buildah bud --pull-never --network host "${volumes[@]}" --build-arg NODE_IMAGE="localhost/$tag" \
+buildah "${storage[@]}" bud --pull-never --network host "${volumes[@]}" --build-arg NODE_IMAGE="localhost/$tag" \
   --file deploy/Dockerfile --tag "$image" . >"$work/build.log" 2>&1 || {
   tail -n 30 "$work/build.log" >&2
   fail 'the image cannot be built'
 }
-base_size="$(podman image inspect --format '{{.Size}}' "localhost/$tag")"
-size="$(podman image inspect --format '{{.Size}}' "$image")"
+base_size="$("${podman[@]}" image inspect --format '{{.Size}}' "localhost/$tag")"
+size="$("${podman[@]}" image inspect --format '{{.Size}}' "$image")"
 passed "built in $SECONDS s; $((size / 1000000)) MB, of which $(((size - base_size) / 1000000)) MB are more than the base"
 
-config="$(podman image inspect --format '{{.Config.User}} {{json .Config.Cmd}} {{json .Config.Entrypoint}}' "$image")"
+config="$("${podman[@]}" image inspect --format '{{.Config.User}} {{json .Config.Cmd}} {{json .Config.Entrypoint}}' "$image")"
 [ "$config" = '10001:10001 ["node","dist/main.js"] null' ] || fail "the image runs something else: $config"
 passed 'a numeric user, and a command without a shell'
 
@@ -143,19 +141,19 @@ chmod 500 "$work/secrets"
 chmod 400 "$work/secrets"/*
 
 # As a cluster does it: nothing can be written but the volume of the image, not even /tmp.
-SECONDS=0
-started="$(date +%s%3N)"
-podman run --name hub --pull never --runtime runc --network host --read-only --read-only-tmpfs=false --cap-drop all \
+"${podman[@]}" create --name hub --pull never --runtime runc --network host --read-only --read-only-tmpfs=false --cap-drop all \
   --security-opt no-new-privileges --no-healthcheck --ulimit nofile=1024:1024 --ulimit nproc=256:256 --ulimit core=0:0 \
   --volume "$work/secrets:/run/secrets/wechat-token-hub:ro" --env PORT=0 --env WECHAT_API_ROOT="$wechat" \
   --env APPID=wx0000000000000001 --env APPSECRET_FILE=/run/secrets/wechat-token-hub/APPSECRET \
   --env JWT_KEY_web_FILE=/run/secrets/wechat-token-hub/JWT_KEY_web \
-  "$image" >"$work/hub.log" 2>&1 &
+  --env NODE_OPTIONS=--max-old-space-size=128 "$image" >/dev/null
+started="$(date +%s%3N)"
+"${podman[@]}" start --attach --sig-proxy hub >"$work/hub.log" 2>&1 &
 hub=$!
 port="$(line_of "$work/hub.log" 'Listening on port ([0-9]+)')"
-passed "it listens $(($(date +%s%3N) - started)) ms after the container was asked for"
+passed "it listens $(($(date +%s%3N) - started)) ms after its container was started"
 
-pid="$(podman inspect --format '{{.State.Pid}}' hub)"
+pid="$("${podman[@]}" inspect --format '{{.State.Pid}}' hub)"
 status_of() { awk -v name="$1:" '$1 == name { $1 = ""; sub(/^[ \t]+/, ""); print }' "/proc/$pid/status"; }
 command="$(tr '\0' ' ' <"/proc/$pid/cmdline")"
 [ "$command" = 'node dist/main.js ' ] || fail "the first process is $command"
