@@ -1,5 +1,6 @@
 import type { Request, Response } from 'express';
 import { type Credential, secondsLeft } from './policy.js';
+import type { CredentialView } from './views.js';
 
 /** Which credential of which app an answer is about. */
 export interface Subject {
@@ -8,9 +9,6 @@ export interface Subject {
   /** The `type` of a ticket; absent for the access token. */
   readonly type?: string;
 }
-
-/** A credential as clients get it, in JSON. */
-export type CredentialView = Readonly<Record<string, string | number>>;
 
 /** Tells the two times that an answer needs. */
 export interface Times {
@@ -29,17 +27,15 @@ const RENEWAL_TAKES_MS = 2000;
 export function viewOf(credential: Credential, { app, appid, type }: Subject, times: Times): CredentialView {
   const expiresIn = secondsLeft(credential, times.now);
   const refreshAfter = Math.ceil((times.renewalAt + RENEWAL_TAKES_MS - times.now) / 1000);
-  return {
-    app,
-    appid,
-    ...(type === undefined
-      ? { kind: 'access-token', access_token: credential.value }
-      : { kind: 'ticket', type, ticket: credential.value }),
+  const life = {
     version: credential.version,
     expires_in: expiresIn,
     expires_at: new Date(times.now + times.drift + expiresIn * 1000).toISOString().replace(/\.\d+Z$/, 'Z'),
     refresh_after: Math.min(expiresIn, Math.max(1, refreshAfter)),
   };
+  return type === undefined
+    ? { app, appid, kind: 'access-token', access_token: credential.value, ...life }
+    : { app, appid, kind: 'ticket', type, ticket: credential.value, ...life };
 }
 
 /** Sends a credential as text or JSON, whichever the client prefers, or 304 when it has this very version. */
