@@ -5,12 +5,13 @@ import { ClientGuard, type ClientRequest } from '../auth/client.guard.js';
 import { assertMay, Forbidden, sees, UnknownApp } from '../auth/rights.js';
 import { DEFAULT_APP } from '../config/configuration.js';
 import type { Action } from '../config/hub-file.js';
-import { type CredentialView, send, viewOf } from './answer.js';
+import { send, viewOf } from './answer.js';
 import { CredentialsService } from './credentials.service.js';
 import type { HostedApp, JssdkConfig } from './hosted-app.js';
 import { noQuery, reportBody, signBody, ticketQuery, tokenQuery } from './parameters.js';
 import type { Credential } from './policy.js';
 import type { Source } from './source.js';
+import type { CredentialView } from './views.js';
 
 type TokenQuery = z.infer<typeof tokenQuery>;
 type TicketQuery = z.infer<typeof ticketQuery>;
