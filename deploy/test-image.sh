@@ -20,7 +20,7 @@ passed() { printf 'ok: %s\n' "$*"; }
 # --- What it needs -------------------------------------------------------------------------------------------------
 
 [ "$(id -u)" = 0 ] || fail 'debootstrap, buildah and podman are run as root here; this is somebody else.'
-needed=(debootstrap buildah podman runc curl)
+needed=(debootstrap buildah podman runc curl redis-server)
 missing=()
 for program in "${needed[@]}"; do command -v "$program" >/dev/null || missing+=("$program"); done
 if [ ${#missing[@]} -gt 0 ] && command -v apt-get >/dev/null; then
@@ -42,14 +42,13 @@ export BUILDAH_ISOLATION=chroot
 storage=(--root "$work/storage" --runroot "$work/run" --storage-driver "${STORAGE_DRIVER:-vfs}")
 podman=(podman "${storage[@]}" --tmpdir "$work/libpod" --cgroup-manager cgroupfs --events-backend file)
 
-hub='' simulator=''
+declare -A started=()
 cleanup() {
   status=$?
   set +e
   trap - EXIT
-  if [ "$status" != 0 ] && [ -f "$work/hub.log" ]; then tail -n 20 "$work/hub.log" >&2; fi
-  [ -z "$hub" ] || kill -KILL "$hub" 2>/dev/null
-  [ -z "$simulator" ] || kill -TERM "$simulator" 2>/dev/null
+  if [ "$status" != 0 ]; then tail -n 20 "$work"/hub-*.log >&2 2>/dev/null; fi
+  for pid in "${started[@]}"; do kill -TERM "$pid" 2>/dev/null; done
   if [ "${KEEP:-}" = 1 ]; then
     note "Left as it is: $work"
   else
@@ -130,58 +129,98 @@ passed 'a numeric user, and a command without a shell'
 
 npm run -s build:simulator
 node build/simulator/main.js --port 0 >"$work/simulator.log" 2>&1 &
-simulator=$!
+started[simulator]=$!
 wechat="$(line_of "$work/simulator.log" 'listening on (http://[^[:space:]"]+)')"
 
+redis_port="$(node -e 'const s = net.createServer().listen(0, () => { console.log(s.address().port); s.close(); })')"
+redis-server --port "$redis_port" --bind 127.0.0.1 --save '' --dir "$work" >"$work/redis.log" 2>&1 &
+started[redis]=$!
+line_of "$work/redis.log" '(Ready to accept)' >/dev/null
+
 mkdir "$work/secrets"
+secrets=/run/secrets/wechat-token-hub
 printf 'not-a-real-secret-0123456789abcd' >"$work/secrets/APPSECRET"
+printf 'redis://127.0.0.1:%s/0' "$redis_port" >"$work/secrets/REDIS_URL"
+head -c 32 /dev/urandom | base64 >"$work/secrets/STORE_KEY"
 od -An -N32 -tx1 /dev/urandom | tr -d ' \n' >"$work/secrets/JWT_KEY_web"
+jwt="$(JWT_KEY_web_FILE="$work/secrets/JWT_KEY_web" npm run -s jwt -- --kid web)"
 chown -R 10001:10001 "$work/secrets"
 chmod 500 "$work/secrets"
 chmod 400 "$work/secrets"/*
 
-# As a cluster does it: nothing can be written but the volume of the image, not even /tmp.
-"${podman[@]}" create --name hub --pull never --runtime runc --network host --read-only --read-only-tmpfs=false --cap-drop all \
-  --security-opt no-new-privileges --no-healthcheck --ulimit nofile=1024:1024 --ulimit nproc=256:256 --ulimit core=0:0 \
-  --volume "$work/secrets:/run/secrets/wechat-token-hub:ro" --env PORT=0 --env WECHAT_API_ROOT="$wechat" \
-  --env APPID=wx0000000000000001 --env APPSECRET_FILE=/run/secrets/wechat-token-hub/APPSECRET \
-  --env JWT_KEY_web_FILE=/run/secrets/wechat-token-hub/JWT_KEY_web \
-  --env NODE_OPTIONS=--max-old-space-size=128 "$image" >/dev/null
-started="$(date +%s%3N)"
-"${podman[@]}" start --attach --sig-proxy hub >"$work/hub.log" 2>&1 &
-hub=$!
-port="$(line_of "$work/hub.log" 'Listening on port ([0-9]+)')"
-passed "it listens $(($(date +%s%3N) - started)) ms after its container was started"
+# Starts a hub as a cluster would, in a container with nothing to write to but what the further options give it.
+start_hub() {
+  local name="$1"
+  shift
+  "${podman[@]}" create --name "$name" --pull never --runtime runc --network host --no-healthcheck \
+    --read-only --read-only-tmpfs=false --cap-drop all --security-opt no-new-privileges \
+    --ulimit nofile=1024:1024 --ulimit nproc=256:256 --ulimit core=0:0 \
+    --volume "$work/secrets:$secrets:ro" --env PORT=0 --env WECHAT_API_ROOT="$wechat" --env APPID=wx0000000000000001 \
+    --env APPSECRET_FILE="$secrets/APPSECRET" --env JWT_KEY_web_FILE="$secrets/JWT_KEY_web" --env AUTH_STRICT=true \
+    --env NODE_OPTIONS=--max-old-space-size=128 "$@" "$image" >/dev/null
+  local begun
+  begun="$(date +%s%3N)"
+  "${podman[@]}" start --attach --sig-proxy "$name" >"$work/hub-$name.log" 2>&1 &
+  started[$name]=$!
+  port="$(line_of "$work/hub-$name.log" 'Listening on port ([0-9]+)')"
+  passed "$name: it listens $(($(date +%s%3N) - begun)) ms after its container was started"
+  pid="$("${podman[@]}" inspect --format '{{.State.Pid}}' "$name")"
+}
 
-pid="$("${podman[@]}" inspect --format '{{.State.Pid}}' hub)"
 status_of() { awk -v name="$1:" '$1 == name { $1 = ""; sub(/^[ \t]+/, ""); print }' "/proc/$pid/status"; }
-command="$(tr '\0' ' ' <"/proc/$pid/cmdline")"
-[ "$command" = 'node dist/main.js ' ] || fail "the first process is $command"
-[ "$(status_of Uid)" = '10001 10001 10001 10001' ] || fail "it runs as $(status_of Uid)"
-[ "$(status_of Gid)" = '10001 10001 10001 10001' ] || fail "it runs with the group $(status_of Gid)"
-passed 'node itself is the first process, as user and group 10001'
-[[ "$(status_of CapEff) $(status_of CapBnd)" =~ ^0+\ 0+$ ]] || fail "it has capabilities: $(status_of CapEff)"
-[ "$(status_of NoNewPrivs)" = 1 ] || fail 'it may gain privileges'
-passed 'no capabilities, and none to be had'
-awk '$5 == "/" { print $6 }' "/proc/$pid/mountinfo" | grep -qE '^ro(,|$)' || fail 'the root can be written'
-passed 'the root is read-only'
-[ ! -e "/proc/$pid/root/usr/local/bin/npm" ] || fail 'npm is in the image'
-! find "/proc/$pid/root/hub" -perm /022 ! -type l | grep -q . || fail 'others than root can write to the program'
-! find "/proc/$pid/root/hub" ! -perm -004 | grep -q . || fail 'the user 10001 cannot read all of the program'
-[ ! -e "/proc/$pid/root/hub/node_modules/typescript" ] || fail 'tools of development are in the image'
-[ ! -s "/proc/$pid/root/root/.npmrc" ] || fail "the machine's settings of npm are in the image"
-passed 'nothing is in it but the hub and what it runs on'
 
-curl -fsS "http://127.0.0.1:$port/health/live" | grep -q '"ok"' || fail '/health/live does not say ok'
-passed 'it is alive'
-jwt="$(JWT_KEY_web_FILE="$work/secrets/JWT_KEY_web" npm run -s jwt -- --kid web)"
-token="$(curl -fsS -H "Authorization: Bearer $jwt" "http://127.0.0.1:$port/access-token")"
-[ "${#token}" -gt 20 ] || fail "the token is: $token"
-passed "it hands out a token of ${#token} letters; $(status_of VmRSS) in memory"
+check_process() {
+  local command
+  command="$(tr '\0' ' ' <"/proc/$pid/cmdline")"
+  [ "$command" = 'node dist/main.js ' ] || fail "the first process is $command"
+  [ "$(status_of Uid)" = '10001 10001 10001 10001' ] || fail "it runs as $(status_of Uid)"
+  [ "$(status_of Gid)" = '10001 10001 10001 10001' ] || fail "it runs with the group $(status_of Gid)"
+  passed "$1: node itself is the first process, as user and group 10001"
+  [[ "$(status_of CapEff) $(status_of CapBnd)" =~ ^0+\ 0+$ ]] || fail "it has capabilities: $(status_of CapEff)"
+  [ "$(status_of NoNewPrivs)" = 1 ] || fail 'it may gain privileges'
+  passed "$1: no capabilities, and none to be had"
+  awk '$5 == "/" { print $6 }' "/proc/$pid/mountinfo" | grep -qE '^ro(,|$)' || fail 'the root can be written'
+  passed "$1: the root is read-only"
+}
 
-asked="$(date +%s%3N)"
-kill -TERM "$hub"
-wait "$hub" && ended=0 || ended=$?
-hub=''
-[ "$ended" = 0 ] || fail "asked to end, it ended with status $ended"
-passed "asked to end, it does with status 0, after $(($(date +%s%3N) - asked)) ms"
+check_contents() {
+  local root="/proc/$pid/root"
+  [ ! -e "$root/usr/local/bin/npm" ] || fail 'npm is in the image'
+  [ ! -e "$root/hub/node_modules/typescript" ] || fail 'tools of development are in the image'
+  [ ! -e "$root/hub/src" ] || fail 'the source is in the image'
+  [ ! -s "$root/root/.npmrc" ] || fail "the machine's settings of npm are in the image"
+  ! find "$root/hub" -perm /022 ! -type l | grep -q . || fail 'others than root can write to the program'
+  ! find "$root/hub" ! -perm -004 | grep -q . || fail 'the user 10001 cannot read all of the program'
+  passed 'nothing is in the image but the hub and what it runs on'
+}
+
+check_service() {
+  curl -fsS "http://127.0.0.1:$port/health/live" | grep -q '"ok"' || fail '/health/live does not say ok'
+  curl -fsS "http://127.0.0.1:$port/health/ready" | grep -q '"ok"' || fail '/health/ready does not say ok'
+  token="$(curl -fsS -H "Authorization: Bearer $jwt" "http://127.0.0.1:$port/access-token")"
+  [ "${#token}" -gt 20 ] || fail "the token is: $token"
+  passed "$1: it is alive and ready, and hands out a token of ${#token} letters; $(status_of VmRSS) resident"
+}
+
+stop_hub() {
+  local name="$1" asked ended=0
+  asked="$(date +%s%3N)"
+  kill -TERM "${started[$name]}"
+  wait "${started[$name]}" || ended=$?
+  unset "started[$name]"
+  [ "$ended" = 0 ] || fail "$name: asked to end, it ended with status $ended"
+  passed "$name: asked to end, it does with status 0, after $(($(date +%s%3N) - asked)) ms"
+}
+
+# One hub on a machine: the volume of the image is all that it can write to, not even /tmp.
+start_hub alone
+check_process alone
+check_contents
+check_service alone
+stop_hub alone
+
+# One of several hubs: without any place to write to.
+start_hub shared --image-volume ignore --env REDIS_URL_FILE="$secrets/REDIS_URL" --env STORE_KEY_FILE="$secrets/STORE_KEY"
+check_process shared
+check_service shared
+stop_hub shared

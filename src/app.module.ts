@@ -4,15 +4,28 @@ import { AuthModule } from './auth/auth.module.js';
 import { LiveConfiguration } from './config/live-configuration.js';
 import { Clock } from './credentials/clock.js';
 import { CredentialsModule } from './credentials/credentials.module.js';
+import { Journal } from './credentials/journal.js';
 import { Store } from './credentials/store/store.js';
 import { HealthModule } from './health/health.module.js';
+import type { Metrics } from './metrics/metrics.js';
+import { MetricsModule } from './metrics/metrics.module.js';
 import type { App } from './wechat/platforms/platform.js';
 
-/** The hub, put together around one configuration, one clock and one store. */
+/** What there is one of in a hub, and what is there before the framework is. */
+export interface Foundations {
+  readonly configuration: LiveConfiguration<App>;
+  readonly clock: Clock;
+  readonly store: Store;
+  readonly journal: Journal;
+  readonly metrics: Metrics;
+}
+
+/** The hub, put together on its foundations. */
 @Global()
 @Module({})
 export class AppModule {
-  static of(configuration: LiveConfiguration<App>, clock: Clock, store: Store): DynamicModule {
+  static of({ configuration, clock, store, journal, metrics }: Foundations): DynamicModule {
+    const { metricsPort } = configuration.current.settings;
     return {
       module: AppModule,
       imports: [
@@ -27,13 +40,15 @@ export class AppModule {
         AuthModule,
         CredentialsModule,
         HealthModule,
+        MetricsModule.of(metrics, { onHubPort: metricsPort === undefined }),
       ],
       providers: [
         { provide: LiveConfiguration, useValue: configuration },
         { provide: Clock, useValue: clock },
         { provide: Store, useValue: store },
+        { provide: Journal, useValue: journal },
       ],
-      exports: [LiveConfiguration, Clock, Store],
+      exports: [LiveConfiguration, Clock, Store, Journal],
     };
   }
 }

@@ -1,23 +1,28 @@
-import { ConsoleLogger, Logger, type LoggerService, StandardSchemaValidationPipe } from '@nestjs/common';
+import { Logger, type LoggerService, StandardSchemaValidationPipe } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
+import { readFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { AppModule } from './app.module.js';
 import type { Settings } from './config/environment.js';
 import { LiveConfiguration } from './config/live-configuration.js';
 import type { Environment } from './config/secret-reader.js';
-import { tellInWords } from './credentials/chronicle.js';
+import { lineOf } from './credentials/chronicle.js';
 import { type Clock, SteadyClock } from './credentials/clock.js';
 import { CredentialsService } from './credentials/credentials.service.js';
+import { type HubEvent, Journal } from './credentials/journal.js';
 import { EmbeddedStore } from './credentials/store/embedded.store.js';
 import { RedisConnection } from './credentials/store/redis.connection.js';
 import { RedisStore } from './credentials/store/redis.store.js';
-import { type Store, type StoreEvent, StoreUnreachable } from './credentials/store/store.js';
+import { type Store, StoreUnreachable } from './credentials/store/store.js';
 import { HubAdapter } from './http/hub.adapter.js';
 import { JsonBody } from './http/json-body.js';
 import { ProblemFilter } from './http/problem.filter.js';
 import { malformed } from './http/query.js';
+import { hubLogger } from './hub.logger.js';
+import { Metrics } from './metrics/metrics.js';
+import { MetricsServer } from './metrics/metrics.server.js';
 import { PLATFORMS } from './wechat/platforms/index.js';
 import type { App } from './wechat/platforms/platform.js';
 
@@ -27,20 +32,6 @@ const PATIENCE_MS = 25_000;
 /** How long a start waits for the shared store before it goes on without. */
 const STORE_PATIENCE_MS = 3000;
 const STORE_AGAIN_MS = 100;
-
-/** What the framework says of itself while it starts; nobody at three in the morning wants to read past it. */
-const FRAMEWORK = ['InstanceLoader', 'NestApplication', 'NestFactory', 'RouterExplorer', 'RoutesResolver'];
-
-/** The log of the hub: lines for people on a terminal, JSON for machines elsewhere. */
-class HubLogger extends ConsoleLogger {
-  constructor() {
-    super({ json: !process.stdout.isTTY });
-  }
-
-  override log(message: unknown, context?: string): void {
-    if (context === undefined || !FRAMEWORK.includes(context)) super.log(message, context);
-  }
-}
 
 /** Leaves `__proto__` and `constructor` where a schema can refuse them; Nest would drop them unseen. */
 class StrictPipe extends StandardSchemaValidationPipe {
@@ -53,16 +44,16 @@ class StrictPipe extends StandardSchemaValidationPipe {
  * Opens the store that is configured. A shared one that does not answer is waited for a little, and then in the
  * background: it is there for all hubs, and none of them can do anything about it.
  */
-async function openStore({ redis, redisPrefix, dataDir, storeKeys }: Settings, clock: Clock): Promise<Store> {
+async function openStore(settings: Settings, clock: Clock, journal: Journal): Promise<Store> {
+  const { redis, redisPrefix, dataDir, storeKeys } = settings;
   if (!redis) return EmbeddedStore.open(dataDir, clock, storeKeys);
-  const logger = new Logger('Store');
-  const tell = (event: StoreEvent): void => {
-    const { level, text } = tellInWords(event, clock.now());
-    logger[level](text);
-  };
   const connection = new RedisConnection(redis);
   try {
-    const store = new RedisStore({ redis: connection, clock, tell }, redisPrefix, storeKeys);
+    const store = new RedisStore(
+      { redis: connection, clock, tell: (event) => journal.tell(event) },
+      redisPrefix,
+      storeKeys,
+    );
     const patience = AbortSignal.timeout(STORE_PATIENCE_MS);
     while (!(await isOpened(store)) && !patience.aborted) await delay(STORE_AGAIN_MS);
     return store;
@@ -82,6 +73,23 @@ async function isOpened(store: RedisStore): Promise<boolean> {
   }
 }
 
+/** Writes what happens into the log. */
+function logOf(clock: Clock): (event: HubEvent) => void {
+  const logger = new Logger('Credentials');
+  return (event) => {
+    const { level, line } = lineOf(event, clock.now());
+    logger[level](line);
+  };
+}
+
+/** The version of this program. */
+function versionOfHub(): string {
+  const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
+    version: string;
+  };
+  return version;
+}
+
 /** A hub that listens. */
 export class Hub {
   private readonly logger = new Logger('Hub');
@@ -92,37 +100,55 @@ export class Hub {
     private readonly configuration: LiveConfiguration<App>,
     /** The port it listens on. */
     readonly port: number,
+    private readonly metricsServer: MetricsServer | undefined,
   ) {}
+
+  /** The port of the metrics, if they have one of their own. */
+  get metricsPort(): number | undefined {
+    return this.metricsServer?.port;
+  }
 
   /**
    * Reads the configuration, opens the store and listens.
-   * @throws ConfigurationError, StoreRefused, or the system's error when the port is taken.
+   * @throws ConfigurationError, StoreRefused, or the system's error when a port is taken.
    */
-  static async start(environment: Environment, logger: LoggerService | false = new HubLogger()): Promise<Hub> {
+  static async start(environment: Environment, logger?: LoggerService | false): Promise<Hub> {
     const configuration = LiveConfiguration.read(environment, PLATFORMS);
     const { settings } = configuration.current;
+    Logger.overrideLogger(logger ?? hubLogger(settings.logLevel));
     const clock = new SteadyClock();
+    const journal = new Journal();
+    const metrics = new Metrics(() => clock.now() + clock.drift(), versionOfHub());
+    journal.follow(logOf(clock));
+    journal.follow((event) => metrics.count(event));
     // Ahead of the framework, which would wrap the reason for a refusal into a report of its own.
-    const store = await openStore(settings, clock);
-    const adapter = new HubAdapter();
-    const app = await NestFactory.create<NestExpressApplication>(AppModule.of(configuration, clock, store), adapter, {
-      logger,
+    const store = await openStore(settings, clock, journal);
+    const adapter = new HubAdapter((answered) => metrics.countAnswered(answered));
+    const foundations = { configuration, clock, store, journal, metrics };
+    const app = await NestFactory.create<NestExpressApplication>(AppModule.of(foundations), adapter, {
       bodyParser: false,
       abortOnError: false,
     });
+    let metricsServer: MetricsServer | undefined;
     try {
       const credentials = app.get(CredentialsService);
       await credentials.apply(configuration.current.apps);
+      metrics.watch({ credentials, isConfigurationRefused: () => configuration.refused !== undefined });
       app.useGlobalInterceptors(new JsonBody());
       app.useGlobalPipes(new StrictPipe({ exceptionFactory: malformed }));
       app.useGlobalFilters(new ProblemFilter(() => credentials.clock.now()));
       await app.init();
+      if (settings.metricsPort !== undefined) {
+        metricsServer = await MetricsServer.listen(settings.metricsPort, metrics);
+      }
       await app.listen(settings.port);
     } catch (error) {
+      await metricsServer?.close();
       await app.close();
       throw error;
     }
-    const hub = new Hub(app, adapter, configuration, (app.getHttpServer().address() as AddressInfo).port);
+    const { port } = app.getHttpServer().address() as AddressInfo;
+    const hub = new Hub(app, adapter, configuration, port, metricsServer);
     hub.followConfiguration();
     return hub;
   }
@@ -135,13 +161,15 @@ export class Hub {
     this.logger.log('Shutting down: answering what came in, storing what is under way.');
     this.configuration.stop();
     await Promise.all([this.app.get(CredentialsService).drain(), this.adapter.finish(PATIENCE_MS)]);
+    await this.metricsServer?.close();
     await this.app.close();
   }
 
   private followConfiguration(): void {
     const { warnings, apps, clients } = this.configuration.current;
     for (const warning of warnings) this.logger.warn(warning);
-    this.logger.log(`Listening on port ${this.port}, for ${apps.size} app(s) and ${clients.size} client(s).`);
+    const metrics = this.metricsPort === undefined ? '' : ` (metrics on ${this.metricsPort})`;
+    this.logger.log(`Listening on port ${this.port}${metrics}, for ${apps.size} app(s) and ${clients.size} client(s).`);
     this.configuration.onChange((change) => {
       if ('refused' in change) {
         this.logger.error(

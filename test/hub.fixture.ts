@@ -73,6 +73,11 @@ export class Stage {
     return `http://127.0.0.1:${this.hub.port}`;
   }
 
+  /** The port of the metrics, if they have one of their own. */
+  get metricsPort(): number | undefined {
+    return this.hub.metricsPort;
+  }
+
   /** Asks for a path of the hub. */
   ask(path: string, init: Asking = {}): Promise<Reply> {
     return ask(this.url + path, init);

@@ -238,6 +238,40 @@ describe('the process', () => {
     ).toEqual(new Set(['600']));
   });
 
+  it('writes a line of JSON for every event: what happened to what, for whom, and what it means', async () => {
+    const hub = await start();
+    simulator.world.faults.add({ kind: 'errcode', errcode: 40164, path: '/cgi-bin/ticket/getticket' });
+    await ask(`${hub.url}/ticket?type=jsapi`, { headers: { 'X-Request-Id': 'try-1' } });
+    await hub.says(/try-1/);
+    const lines = hub.output
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
+    expect(lines.find(({ event }) => event === 'minted')).toMatchObject({
+      level: 'info',
+      time: expect.stringMatching(/^\d{4}-\d\d-\d\dT.*Z$/) as unknown,
+      app: 'default',
+      kind: 'access-token',
+      flaw: 'missing',
+      msg: expect.stringContaining('new value') as unknown,
+    });
+    expect(lines.find(({ event }) => event === 'failed')).toMatchObject({
+      level: 'error',
+      app: 'default',
+      kind: 'ticket/jsapi',
+      errcode: 40164,
+      msg: expect.stringContaining('whitelist') as unknown,
+    });
+    expect(lines.find(({ event }) => event === 'refused')).toMatchObject({
+      level: 'warn',
+      requestId: 'try-1',
+      client: 'web',
+      app: 'default',
+      status: 502,
+    });
+    expect(lines.filter(({ event }) => event === 'minted')).toHaveLength(1);
+  });
+
   it('prints a JWT that the hub takes', async () => {
     const hub = await start();
     const printed = spawnSync('npm', ['run', '--silent', 'jwt', '--', '--kid', 'web', '--ttl', '5m'], {

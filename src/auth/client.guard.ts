@@ -8,6 +8,10 @@ import { type BearerRequest, JwtStrategy } from './jwt.strategy.js';
 /** A request of a client that is known. */
 export interface ClientRequest extends Request {
   client: Client;
+  /** By which the client and the log speak of it. */
+  readonly requestId: string;
+  /** The name of the app that it is about, once it is known that there is such an app. */
+  about?: string;
 }
 
 /** Lets nobody in but the configured clients. */

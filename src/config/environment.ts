@@ -12,9 +12,18 @@ export interface Upstream {
   readonly proxy?: URL;
 }
 
+const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
+
+/** How much a line of the log matters. */
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
 /** The settings that need a restart to change. */
 export interface Settings {
   readonly port: number;
+  /** Where the metrics are shown; absent, on the port of the hub. */
+  readonly metricsPort?: number;
+  /** The least that is worth a line in the log. */
+  readonly logLevel: LogLevel;
   readonly wechat: Upstream;
   readonly wecom: Upstream;
   readonly dataDir: string;
@@ -52,6 +61,8 @@ const root = z.string().transform((text, context) => {
 
 const schema = z.object({
   PORT: wholeNumber(0, 65_535).prefault('8567'),
+  METRICS_PORT: wholeNumber(0, 65_535).optional(),
+  LOG_LEVEL: z.enum(LOG_LEVELS, `must be one of ${LOG_LEVELS.join(', ')}`).default('info'),
   WECHAT_API_ROOT: root.prefault('https://api.weixin.qq.com'),
   WECOM_API_ROOT: root.prefault('https://qyapi.weixin.qq.com'),
   DATA_DIR: z.string().min(1, 'must name a folder').default('./data'),
@@ -76,8 +87,12 @@ export function readSettings(environment: Environment, secrets: SecretReader, fa
     return undefined;
   }
   const values = parsed.data;
+  if (values.METRICS_PORT === values.PORT && values.PORT !== 0)
+    faults.add('METRICS_PORT', 'must not be the same as PORT');
   return {
     port: values.PORT,
+    ...(values.METRICS_PORT !== undefined && { metricsPort: values.METRICS_PORT }),
+    logLevel: values.LOG_LEVEL,
     wechat: upstream(values.WECHAT_API_ROOT, environment, faults),
     wecom: upstream(values.WECOM_API_ROOT, environment, faults),
     dataDir: values.DATA_DIR,

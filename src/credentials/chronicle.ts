@@ -1,49 +1,81 @@
-import { WechatError, WechatRefusal } from '../wechat/wechat.error.js';
+import { WechatError, WechatNonsense, WechatRefusal, WechatUnreachable } from '../wechat/wechat.error.js';
+import { AllowanceSpent } from './allowance.js';
 import { NotTheCredential } from './failure.js';
-import type { HubEvent } from './credentials.service.js';
+import type { HubEvent } from './journal.js';
+import { StoreUnreachable } from './store/store.js';
+
+/** How much a line of the log matters, in the words of Nest's loggers. */
+type Level = 'debug' | 'log' | 'warn' | 'error';
+
+/** A line of the log: `msg` for people, the rest for machines. */
+export type Line = Readonly<Record<string, unknown>> & { readonly event: string; readonly msg: string };
 
 /** Says what happened, what it means and what happens next, in a line for the operator's log; never a value. */
-export function tellInWords(event: HubEvent, now: number): { level: 'log' | 'warn' | 'error'; text: string } {
+export function lineOf(event: HubEvent, now: number): { level: Level; line: Line } {
+  const { level, text } = tellInWords(event, now);
+  const { error, ...fields } = { error: undefined, ...event };
+  const refusal = refusalIn(error);
+  return {
+    level,
+    line: {
+      ...fields,
+      ...(refusal && { errcode: refusal.errcode, ...(refusal.rid !== undefined && { rid: refusal.rid }) }),
+      msg: text,
+    },
+  };
+}
+
+function tellInWords(event: HubEvent, now: number): { level: Level; text: string } {
   switch (event.event) {
     case 'minted':
       return {
         level: 'log',
-        text: `${event.name}: new value, version ${event.version}, for ${event.seconds} s (it was ${event.flaw}).`,
+        text: `${nameOf(event)}: new value, version ${event.version}, for ${event.seconds} s (it was ${event.flaw}).`,
       };
     case 'unchanged':
       return {
         level: 'log',
-        text: `${event.name}: WeChat gave the same value again, version ${event.version}, good for ${event.seconds} s yet; asking again before that.`,
+        text: `${nameOf(event)}: WeChat gave the same value again, version ${event.version}, good for ${event.seconds} s yet; asking again before that.`,
       };
     case 'failed':
       return {
         level: event.usable ? 'warn' : 'error',
-        text: `${event.name}: ${explain(event.error)} ${
+        text: `${nameOf(event)}: ${explain(event.error)} ${
           event.usable ? 'The present value is served on.' : 'Nothing usable is left: clients get an error.'
         } Asking again in ${String(Math.ceil((event.retryAt - now) / 1000))} s.`,
       };
     case 'refused-by-wechat':
       return {
         level: 'warn',
-        text: `${event.name}: WeChat refuses version ${event.version}, which this hub did not replace. Somebody else asks for tokens of this account (another hub, an SDK with the AppSecret, a test system): find and stop it, or they end each other's tokens. Getting a new one now.`,
+        text: `${nameOf(event)}: WeChat refuses version ${event.version}, which this hub did not replace. Somebody else asks for tokens of this account (another hub, an SDK with the AppSecret, a test system): find and stop it, or they end each other's tokens. Getting a new one now.`,
       };
     case 'waited':
       return {
-        level: 'log',
-        text: `${event.name}: waited ${Math.round(event.ms)} ms for another hub, which has not got a value.`,
+        level: event.inVain ? 'log' : 'debug',
+        text: `${nameOf(event)}: waited ${Math.round(event.ms)} ms for another hub, ${event.inVain ? 'which has not got a value; asking WeChat' : 'and got what it got'}.`,
       };
     case 'overtaken':
       return {
         level: 'warn',
-        text: `${event.name}: this hub was too slow (stopped? overloaded?), and another may have asked WeChat meanwhile. What it got is not taken for certain; looking again.`,
+        text: `${nameOf(event)}: this hub was too slow (stopped? overloaded?), and another may have asked WeChat meanwhile. What it got is not taken for certain; looking again.`,
       };
     case 'unsaved':
       return {
         level: 'error',
-        text: `${event.name}: the value is served but not stored (${messageOf(event.error)}). A restart now would cost a call to WeChat. Make room or mend the folder; trying again by itself.`,
+        text: `${nameOf(event)}: the value is served but not stored (${messageOf(event.error)}). A restart now would cost a call to WeChat. Make room or mend the folder; trying again by itself.`,
       };
     case 'saved-again':
-      return { level: 'log', text: `${event.name}: stored again.` };
+      return { level: 'log', text: `${nameOf(event)}: stored again.` };
+    case 'asked-wechat':
+      return {
+        level: 'debug',
+        text: `${event.app}: asked WeChat at ${event.api}; ${event.error === undefined ? 'it answered' : messageOf(event.error)}.`,
+      };
+    case 'reported':
+      return {
+        level: 'log',
+        text: `${event.client} reported the access token of ${event.app} as refused (${event.errcode ?? 'no errcode'}): ${event.verdict}.`,
+      };
     case 'store-away':
       return {
         level: 'error',
@@ -79,13 +111,30 @@ export function explain(error: unknown): string {
   if (error instanceof NotTheCredential) {
     return `${error.cause.message}. It said so of one access token and of the next, so they are not to blame: see in the WeChat console whether the account may use this API.`;
   }
+  if (error instanceof StoreUnreachable) {
+    return `${error.message}. The hub looks again every second by itself; see whether Redis runs, and whether this hub may reach it.`;
+  }
   return error instanceof WechatError ? `${error.message}. ${error.advice}` : messageOf(error);
+}
+
+/** Why asking gave nothing, as one of a few words or an errcode that the hub knows: for those who count. */
+export function causeOf(error: unknown): string {
+  const refusal = refusalIn(error);
+  if (refusal) return refusal.isKnown ? String(refusal.errcode) : 'other';
+  if (error instanceof WechatUnreachable) return 'unreachable';
+  if (error instanceof WechatNonsense) return 'nonsense';
+  if (error instanceof StoreUnreachable) return 'store-unreachable';
+  return error instanceof AllowanceSpent ? 'allowance' : 'unforeseen';
 }
 
 /** WeChat's own words on a failure, where it spoke. */
 export function refusalIn(error: unknown): WechatRefusal | undefined {
   const told = error instanceof NotTheCredential ? error.cause : error;
   return told instanceof WechatRefusal ? told : undefined;
+}
+
+function nameOf({ app, kind }: { readonly app: string; readonly kind: string }): string {
+  return `${app} ${kind}`;
 }
 
 function messageOf(error: unknown): string {

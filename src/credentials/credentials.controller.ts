@@ -1,4 +1,4 @@
-import { Body, Controller, Get, HttpCode, Logger, Param, Post, Query, Req, Res, UseGuards } from '@nestjs/common';
+import { Body, Controller, Get, HttpCode, Param, Post, Query, Req, Res, UseGuards } from '@nestjs/common';
 import type { Response } from 'express';
 import type { z } from 'zod';
 import { ClientGuard, type ClientRequest } from '../auth/client.guard.js';
@@ -31,8 +31,6 @@ const TYPE_ALIASES: Readonly<Record<string, string>> = { '2': 'sdk' };
 @Controller()
 @UseGuards(ClientGuard)
 export class CredentialsController {
-  private readonly logger = new Logger('Reports');
-
   constructor(private readonly credentials: CredentialsService) {}
 
   @Get(['access-token', 'access_token'])
@@ -97,10 +95,12 @@ export class CredentialsController {
     @Body({ schema: reportBody }) reported: z.infer<typeof reportBody>,
   ): Promise<object> {
     const app = this.find(request, 'report', name);
-    const { verdict, credential } = await app.report(reported);
-    this.logger.log(
-      `${request.client.kid} reported the access token of ${name} as refused (${reported.errcode ?? 'no errcode'}): ${verdict}.`,
-    );
+    const { errcode } = reported;
+    const { verdict, credential } = await app.report(reported, {
+      client: request.client.kid,
+      requestId: request.requestId,
+      ...(errcode !== undefined && { errcode }),
+    });
     return { verdict, ...this.view(credential, app.accessToken, name, app) };
   }
 
@@ -131,10 +131,11 @@ export class CredentialsController {
     send(request, response, credential, this.view(credential, source, name, app, type), preferred);
   }
 
-  private find({ client }: ClientRequest, action: Action, name: string): HostedApp {
+  private find(request: ClientRequest, action: Action, name: string): HostedApp {
     const app = this.credentials.app(name);
     if (!app) throw new UnknownApp();
-    assertMay(client, action, name);
+    request.about = name;
+    assertMay(request.client, action, name);
     return app;
   }
 

@@ -1,4 +1,4 @@
-import { Logger, Module } from '@nestjs/common';
+import { Module } from '@nestjs/common';
 import { ConfigService } from '@nestjs/config';
 import { ScheduleModule } from '@nestjs/schedule';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -6,10 +6,10 @@ import { AuthModule } from '../auth/auth.module.js';
 import type { Settings } from '../config/environment.js';
 import { WechatClient } from '../wechat/wechat.client.js';
 import { WechatModule } from '../wechat/wechat.module.js';
-import { tellInWords } from './chronicle.js';
 import { Clock } from './clock.js';
 import { CredentialsController } from './credentials.controller.js';
 import { CredentialsService } from './credentials.service.js';
+import { Journal } from './journal.js';
 import { RefreshCron } from './refresh.cron.js';
 import { Store } from './store/store.js';
 
@@ -21,14 +21,14 @@ import { Store } from './store/store.js';
     RefreshCron,
     {
       provide: CredentialsService,
-      inject: [Clock, Store, WechatClient, ConfigService],
+      inject: [Clock, Store, Journal, WechatClient, ConfigService],
       useFactory: (
         clock: Clock,
         store: Store,
+        journal: Journal,
         wechat: WechatClient,
         config: ConfigService<Settings, true>,
       ): CredentialsService => {
-        const logger = new Logger('Credentials');
         const { burst, everySeconds } = config.get<Settings['rotation']>('rotation');
         return new CredentialsService(
           {
@@ -37,10 +37,7 @@ import { Store } from './store/store.js';
             wechat,
             random: Math.random,
             sleep: (ms, signal) => delay(ms, undefined, signal && { signal }).catch(() => undefined),
-            tell: (event) => {
-              const { level, text } = tellInWords(event, clock.now());
-              logger[level](text);
-            },
+            tell: (event) => journal.tell(event),
           },
           { burst, everyMs: everySeconds * 1000 },
         );

@@ -4,13 +4,14 @@ import type { Clock } from './clock.js';
 import { DueList } from './due-list.js';
 import type { BudgetLimits } from './allowance.js';
 import { HostedApp } from './hosted-app.js';
-import type { Outside, Sleeper, SourceEvent } from './outside.js';
+import type { HubEvent } from './journal.js';
+import type { AppEvent, Outside, Sleeper } from './outside.js';
 import {
   type Follower,
   NOTHING_STORED,
   type Store,
   type Stored,
-  type StoreEvent,
+  type StoreStatus,
   StoreUnreachable,
 } from './store/store.js';
 
@@ -18,9 +19,6 @@ import {
 const RENEWALS_AT_ONCE = 32;
 /** A wall clock that differs from the steady one by more than this was moved, and not just disciplined. */
 const MOVED_CLOCK_MS = 2000;
-
-/** Something that operators should know. */
-export type HubEvent = SourceEvent | StoreEvent | { readonly event: 'clock-moved'; readonly seconds: number };
 
 /** What the credentials of a hub need from the world, so that tests can be the world. */
 export interface Surroundings extends Pick<Outside, 'random' | 'sleep'> {
@@ -42,7 +40,7 @@ const LOADED_AT_ONCE = 500;
 /** The cache: every credential of every configured app, and the clockwork that keeps them good. */
 export class CredentialsService implements Follower {
   private readonly due = new DueList<Sleeper>();
-  private readonly outside: Outside;
+  private readonly outside: Outside<AppEvent>;
   private apps: ReadonlyMap<string, HostedApp> = new Map();
   private listeners: ReadonlyMap<string, Listener> = new Map();
   private applying: Promise<void> = Promise.resolve();
@@ -77,6 +75,16 @@ export class CredentialsService implements Follower {
   /** Whether the hub is going away. */
   get draining(): boolean {
     return this.isDraining;
+  }
+
+  /** Whether the store can be reached; `undefined` for one that cannot be out of reach. */
+  get storeStatus(): StoreStatus | undefined {
+    return this.surroundings.store.status;
+  }
+
+  /** Whether there is anything at all that clients can be given. */
+  hasUsable(): boolean {
+    return [...this.apps.values()].some((app) => [...app.kept.values()].some(({ status }) => status.usable));
   }
 
   /** Every app by its name. */
@@ -149,8 +157,8 @@ export class CredentialsService implements Follower {
     const added: HostedApp[] = [];
     for (const [name, app] of configured) {
       const known = before.get(app.identity);
-      known?.adopt(app);
-      const hosted = known ?? new HostedApp(app, wechat, this.outside, this.rotations);
+      known?.adopt(app, name);
+      const hosted = known ?? new HostedApp(name, app, wechat, this.outside, this.rotations);
       if (!known) added.push(hosted);
       apps.set(name, hosted);
     }

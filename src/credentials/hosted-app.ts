@@ -1,18 +1,16 @@
 import { randomBytes } from 'node:crypto';
 import type { App, Kept, Mint, Nature, Served } from '../wechat/platforms/platform.js';
 import { jssdkSignature } from '../wechat/jssdk.js';
-import type { Wechat } from '../wechat/wechat.client.js';
+import type { Wechat, WechatAnswer, WechatCall } from '../wechat/wechat.client.js';
+import type { Dialect } from '../wechat/wechat.error.js';
 import { Budget, type BudgetLimits } from './allowance.js';
-import type { Outside } from './outside.js';
+import type { AppEvent, Circumstances, Outside, Verdict } from './outside.js';
 import type { Credential } from './policy.js';
 import { Source } from './source.js';
 import { Closed, NotReplaced, Unavailable, Undecided } from './unavailable.js';
 
 /** Which value a client says that WeChat refused. */
 export type Reported = { readonly token: string } | { readonly version: number };
-
-/** What became of a report: it was old news, WeChat accepts the value after all, or it was replaced. */
-export type Verdict = 'superseded' | 'alive' | 'replaced';
 
 /** What `wx.config` wants for a page. */
 export interface JssdkConfig {
@@ -37,14 +35,21 @@ export class HostedApp {
   private probing: Promise<boolean> | undefined;
   private probedAt = -Infinity;
 
+  /** @param name by which the configuration calls it; its credentials go by its identity, which stays. */
   constructor(
+    private name: string,
     private app: App,
     private readonly wechat: Wechat,
-    private readonly outside: Outside,
+    private readonly outside: Outside<AppEvent>,
     rotations: BudgetLimits,
   ) {
     this.rotations = new Budget(`${app.identity}/rotations`, rotations, outside);
     this.served = this.follow(app);
+  }
+
+  /** How many calls a day WeChat allows, by the path of its API, as far as that is known. */
+  get quotas(): Readonly<Record<string, number>> {
+    return this.app.quotas;
   }
 
   get platform(): string {
@@ -83,8 +88,9 @@ export class HostedApp {
   }
 
   /** Takes over a new configuration of the same account; what is kept stays. */
-  adopt(app: App): void {
+  adopt(app: App, name: string): void {
     this.app = app;
+    this.name = name;
     this.served = this.follow(app);
   }
 
@@ -106,7 +112,24 @@ export class HostedApp {
    * Hears that WeChat refused an access token, and replaces it if WeChat, asked by the hub, says so too.
    * @throws Undecided when WeChat's answer leaves that open, Unavailable when it gives no other value.
    */
-  async report(reported: Reported): Promise<{ verdict: Verdict; credential: Credential }> {
+  async report(
+    reported: Reported,
+    circumstances: Circumstances,
+  ): Promise<{ verdict: Verdict; credential: Credential }> {
+    const tell = (verdict: Verdict): void => {
+      this.outside.tell({ event: 'reported', app: this.name, verdict, ...circumstances });
+    };
+    try {
+      const decided = await this.decide(reported);
+      tell(decided.verdict);
+      return decided;
+    } catch (error) {
+      if (error instanceof Undecided) tell('undecided');
+      throw error;
+    }
+  }
+
+  private async decide(reported: Reported): Promise<{ verdict: Verdict; credential: Credential }> {
     const source = this.accessToken;
     const credential = await source.get();
     if (!isReported(credential, reported)) return { verdict: 'superseded', credential };
@@ -141,11 +164,29 @@ export class HostedApp {
         known.adopt(mint);
         return known;
       }
-      const source = new Source(`${app.identity}/${kind}`, mint, nature, this.outside);
+      const outside: Outside = {
+        ...this.outside,
+        tell: (event) => {
+          this.outside.tell({ ...event, app: this.name, kind });
+        },
+      };
+      const source = new Source(`${app.identity}/${kind}`, mint, nature, outside);
       this.sources.set(kind, source);
       return source;
     };
-    return app.credentials<Source & Kept>(keep, this.wechat);
+    return app.credentials<Source & Kept>(keep, { call: (dialect, call) => this.ask(dialect, call) });
+  }
+
+  private async ask(dialect: Dialect, call: WechatCall): Promise<WechatAnswer> {
+    const asked = { event: 'asked-wechat', app: this.name, api: call.path } as const;
+    try {
+      const answer = await this.wechat.call(dialect, call);
+      this.outside.tell(asked);
+      return answer;
+    } catch (error) {
+      this.outside.tell({ ...asked, error });
+      throw error;
+    }
   }
 
   /** Asks about the token that is current when its turn has come, for all who wait by then. */

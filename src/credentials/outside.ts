@@ -6,8 +6,8 @@ export interface Sleeper {
   wake(): Promise<void>;
 }
 
-/** What a source needs from the world, so that tests can be the world. */
-export interface Outside {
+/** What a source, or an app with its sources, needs from the world, so that tests can be the world. */
+export interface Outside<Event = SourceEvent> {
   /** Epoch milliseconds; never jumps while the process runs. */
   now(): number;
   /** From 0 to 1. */
@@ -16,14 +16,14 @@ export interface Outside {
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
   /** Keeps entries over restarts, and says whose turn it is. */
   readonly store: Pick<Store, 'grant' | 'commit' | 'put' | 'isBehind' | 'catchUp'>;
-  /** Told of everything that happens to a credential; never of a value. */
-  tell(event: SourceEvent): void;
+  /** Told of everything that happens; never of a value. */
+  tell(event: Event): void;
   /** Told when something wants to be woken next; `undefined` for not at all. */
   wake(sleeper: Sleeper, at: number | undefined): void;
 }
 
-/** What happened to a credential. `name` is the name of its entry in the store. */
-export type SourceEvent = { readonly name: string } & (
+/** What happened to a credential. */
+export type SourceEvent =
   | {
       /** `unchanged`: WeChat gave the value that we knew, whose life does not get longer by that. */
       readonly event: 'minted' | 'unchanged';
@@ -39,10 +39,28 @@ export type SourceEvent = { readonly name: string } & (
       readonly usable: boolean;
     }
   | { readonly event: 'refused-by-wechat'; readonly version: number }
-  /** Another hub had the lease; how long it was waited for. */
-  | { readonly event: 'waited'; readonly ms: number }
+  /** Another hub had the lease: how long it was waited for, and whether it brought nothing. */
+  | { readonly event: 'waited'; readonly ms: number; readonly inVain: boolean }
   /** The lease was gone before what it was for was done; somebody else may have asked meanwhile. */
   | { readonly event: 'overtaken' }
   | { readonly event: 'unsaved'; readonly error: unknown }
-  | { readonly event: 'saved-again' }
+  | { readonly event: 'saved-again' };
+
+/** Under which circumstances a client reported a token. */
+export interface Circumstances {
+  readonly client: string;
+  readonly requestId: string;
+  /** What the client says that WeChat said. */
+  readonly errcode?: number;
+}
+
+/** What happened to an app, named as in the configuration. */
+export type AppEvent = { readonly app: string } & (
+  | (SourceEvent & { readonly kind: string })
+  /** WeChat was asked, at this path of its API. */
+  | { readonly event: 'asked-wechat'; readonly api: string; readonly error?: unknown }
+  | ({ readonly event: 'reported'; readonly verdict: Verdict } & Circumstances)
 );
+
+/** What became of a report: it was old news, WeChat accepts the value after all, it was replaced, or WeChat did not say. */
+export type Verdict = 'superseded' | 'alive' | 'replaced' | 'undecided';

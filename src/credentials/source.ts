@@ -166,7 +166,7 @@ export class Source implements Kept {
     if (credential?.value === refused && !credential.refused) {
       if (!this.turn) {
         this.foreignMints = { count: this.foreignMints.count + 1, lastAt: this.outside.now() };
-        this.outside.tell({ event: 'refused-by-wechat', name: this.name, version: credential.version });
+        this.outside.tell({ event: 'refused-by-wechat', version: credential.version });
       }
       this.condemned = refused;
       this.remember(this.known);
@@ -262,17 +262,23 @@ export class Source implements Kept {
   private async askInTurn(policy: Policy, permit: Permit | undefined): Promise<Credential> {
     const startedAt = this.outside.now();
     for (let look = 0; ; look += 1) {
+      const tellOfWait = (inVain: boolean): void => {
+        if (look > 0) this.outside.tell({ event: 'waited', ms: this.outside.now() - startedAt, inVain });
+      };
       if (this.unsaved) await this.keep(this.known.entry, this.unsaved);
       const credential = this.current;
       const flaw = this.flawOf(credential, policy);
-      if (credential && !flaw) return credential;
+      if (credential && !flaw) {
+        tellOfWait(false);
+        return credential;
+      }
       // The first look was made before the turn was taken.
       if (look > 0) this.assertOpen();
       try {
         const before = this.known.entry;
         const heldForMs = await this.takeLease();
         if (heldForMs === undefined) {
-          if (look > 0) this.outside.tell({ event: 'waited', name: this.name, ms: this.outside.now() - startedAt });
+          tellOfWait(true);
           const got = await this.ask(before, flaw ?? 'missing', permit);
           // It may have ended while it was written down.
           if (usable(got, this.outside.now()) === undefined) return got;
@@ -288,7 +294,7 @@ export class Source implements Kept {
         }
         if (left) await this.awaitNews(heldForMs, look);
       } catch (error) {
-        if (error instanceof Overtaken) this.outside.tell({ event: 'overtaken', name: this.name });
+        if (error instanceof Overtaken) this.outside.tell({ event: 'overtaken' });
         else throw error;
       }
     }
@@ -406,7 +412,7 @@ export class Source implements Kept {
     // WeChat may give the same value until shortly before its end: ask again after half of what is left.
     await this.conclude(isNew ? entry : { ...entry, askAgainAt: now + (expiresAt - now) / 2 }, before);
     const event = isNew ? 'minted' : 'unchanged';
-    this.outside.tell({ event, name: this.name, flaw, version, seconds: Math.round((expiresAt - now) / 1000) });
+    this.outside.tell({ event, flaw, version, seconds: Math.round((expiresAt - now) / 1000) });
   }
 
   private async fail(error: unknown, after: Entry, before: Entry, flaw: Flaw): Promise<Obstacle> {
@@ -422,7 +428,7 @@ export class Source implements Kept {
     const { retryAt } = error instanceof Unavailable ? error : failure;
     await this.conclude({ ...after, failure: { ...failure, retryAt } }, before);
     const { usable } = this.status;
-    this.outside.tell({ event: 'failed', name: this.name, flaw, error: cause, retryAt, usable });
+    this.outside.tell({ event: 'failed', flaw, error: cause, retryAt, usable });
     return { error: cause, retryAt };
   }
 
@@ -500,10 +506,10 @@ export class Source implements Kept {
   private take(stored: Stored, fault: Error | undefined): void {
     this.remember(stored);
     if (fault) {
-      if (!this.isFaultTold) this.outside.tell({ event: 'unsaved', name: this.name, error: fault });
+      if (!this.isFaultTold) this.outside.tell({ event: 'unsaved', error: fault });
       this.unsaved = { againAt: this.outside.now() + SAVE_AGAIN_MS };
     } else {
-      if (this.isFaultTold) this.outside.tell({ event: 'saved-again', name: this.name });
+      if (this.isFaultTold) this.outside.tell({ event: 'saved-again' });
       this.unsaved = undefined;
     }
     this.isFaultTold = fault !== undefined;

@@ -43,6 +43,16 @@ export class CredentialsHealth {
     return indicator.degraded({ message: 'The newest configuration was refused.', faults: refused.faults });
   }
 
+  /** Without the shared store a hub is of use as long as it remembers something. */
+  store(): HealthIndicatorResult {
+    const indicator = this.indicators.check('store');
+    const status = this.service.storeStatus;
+    if (!status || status.reachable) return indicator.up();
+    const seconds = Math.round((this.service.clock.now() - status.since) / 1000);
+    const details = { message: `The shared store cannot be reached: ${status.reason ?? 'unknown reason'}.`, seconds };
+    return this.service.hasUsable() ? indicator.degraded(details) : indicator.down(details);
+  }
+
   credentials(): HealthIndicatorResult {
     const indicator = this.indicators.check('credentials');
     const credentials = [...this.service.all].flatMap(([app, { kept }]) =>

@@ -22,6 +22,7 @@ export class HealthController {
     return this.health.check([
       () => this.credentials.hub(),
       () => this.credentials.configuration(),
+      () => this.credentials.store(),
       () => this.credentials.credentials(),
     ]);
   }

@@ -7,6 +7,8 @@ import type { ILayer } from 'express-serve-static-core';
 import type { Duplex } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import type { ClientRequest } from '../auth/client.guard.js';
+import type { Answered } from '../metrics/metrics.js';
 import { bodyOf, PROBLEM_JSON, type Problem, PROBLEMS, sendProblem } from './problems.js';
 import { readQuery } from './query.js';
 import { giveRequestId, requestIdOf } from './request-id.js';
@@ -29,7 +31,8 @@ export class HubAdapter extends ExpressAdapter {
   private isClosing = false;
   private readonly quiet: (() => void)[] = [];
 
-  constructor() {
+  /** @param tell of every request when it was answered, or given up. */
+  constructor(private readonly tell: (answered: Answered) => void = () => undefined) {
     const app = express();
     app.disable('x-powered-by');
     app.disable('etag');
@@ -53,8 +56,10 @@ export class HubAdapter extends ExpressAdapter {
     };
     const answer = (request: IncomingMessage, response: ServerResponse): void => {
       this.answering += 1;
+      const startedAt = performance.now();
       response.once('close', () => {
         this.answering -= 1;
+        this.tell(answeredOf(request as ClientRequest, response, (performance.now() - startedAt) / 1000));
         if (this.answering === 0) for (const tell of this.quiet.splice(0)) tell();
       });
       response.setHeader('Cache-Control', 'no-store');
@@ -123,6 +128,18 @@ export class HubAdapter extends ExpressAdapter {
     this.server.close();
     await this.answered();
   }
+}
+
+/** The client went away before the answer was sent: the code that nginx made known for it. */
+const GIVEN_UP = 499;
+
+/** A request in the words of the code and the configuration alone. Guard, router and controller have left them on it. */
+function answeredOf(request: ClientRequest, response: ServerResponse, seconds: number): Answered {
+  // What strangers send has neither.
+  const { client, about } = request as Partial<ClientRequest>;
+  const { route } = request as { route?: { readonly path: string } };
+  const status = response.writableFinished ? response.statusCode : GIVEN_UP;
+  return { client: client?.kid, app: about, route: route?.path, status, seconds };
 }
 
 function refuseAtOnce(request: Request, response: Response, next: NextFunction): void {

@@ -1,11 +1,13 @@
 import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException, Logger } from '@nestjs/common';
 import type { Response } from 'express';
 import { Unauthenticated } from '../auth/bearer.js';
+import type { ClientRequest } from '../auth/client.guard.js';
 import { Forbidden, UnknownApp } from '../auth/rights.js';
 import { AllowanceSpent } from '../credentials/allowance.js';
 import { explain, refusalIn } from '../credentials/chronicle.js';
 import { UnknownTicketType } from '../credentials/credentials.controller.js';
 import { Closed, NotReplaced, Undecided, WechatGaveNothing } from '../credentials/unavailable.js';
+import { StoreUnreachable } from '../credentials/store/store.js';
 import { WechatError } from '../wechat/wechat.error.js';
 import { MalformedRequest } from './query.js';
 import { type Particulars, PROBLEMS, type Problem, sendProblem } from './problems.js';
@@ -46,19 +48,28 @@ export class ProblemFilter implements ExceptionFilter {
       return;
     }
     const { kind, particulars, headers } = this.replyTo(error);
-    this.note(error, kind, requestIdOf(response));
+    this.note(error, kind, host.switchToHttp().getRequest<Partial<ClientRequest>>());
     // Constant bodies show nothing of the request, and its id is part of that.
     const instance = particulars && { ...particulars, instance: requestIdOf(response) };
     sendProblem(response, kind, instance, headers);
   }
 
   /** What was refused, and why, goes to the log under the id that the client got. */
-  private note(error: unknown, { status, type }: Problem, id: string): void {
+  private note(error: unknown, { status, type }: Problem, { requestId, client, about }: Partial<ClientRequest>): void {
+    const line = {
+      event: 'refused',
+      requestId,
+      ...(client && { client: client.kid }),
+      ...(about !== undefined && { app: about }),
+      status,
+      type,
+      msg: `Request ${requestId ?? ''}: ${status} ${type}.`,
+    };
     if (error instanceof Unauthenticated) {
       const who = error.kid === undefined ? '' : ` of the kid ${error.kid}`;
-      this.logger.warn(`Request ${id}: refused a token${who}: ${error.reason}.`);
-    } else if (status >= 500) this.logger.warn(`Request ${id}: ${status} ${type}.`);
-    else this.logger.log(`Request ${id}: ${status} ${type}.`);
+      this.logger.warn({ ...line, msg: `Request ${requestId ?? ''}: refused a token${who}: ${error.reason}.` });
+    } else if (status >= 500) this.logger.warn(line);
+    else this.logger.log(line);
   }
 
   private replyTo(error: unknown): Reply {
@@ -93,7 +104,7 @@ export class ProblemFilter implements ExceptionFilter {
     const { cause, retryAt } = error;
     const refusal = refusalIn(cause);
     const [refused, silent] = kindsOf(error);
-    const known = cause instanceof WechatError || refusal !== undefined;
+    const known = cause instanceof WechatError || cause instanceof StoreUnreachable || refusal !== undefined;
     return {
       kind: refusal ? refused : silent,
       particulars: {
@@ -114,6 +125,7 @@ export class ProblemFilter implements ExceptionFilter {
 function kindsOf(error: WechatGaveNothing): [Problem, Problem] {
   if (error instanceof NotReplaced) return [PROBLEMS.refusedToReplace, PROBLEMS.notReplaced];
   if (error instanceof Undecided) return [PROBLEMS.refusedToDecide, PROBLEMS.undecided];
+  if (error.cause instanceof StoreUnreachable) return [PROBLEMS.refused, PROBLEMS.storeUnreachable];
   return [PROBLEMS.refused, PROBLEMS.unreachable];
 }
 

@@ -30,6 +30,7 @@ export const PROBLEMS = {
   internal: problem(500, 'internal-error', 'The hub failed'),
   refused: problem(502, 'wechat-refused', 'WeChat refused, and nothing usable is left'),
   unreachable: problem(503, 'wechat-unreachable', 'WeChat cannot be asked, and nothing usable is left'),
+  storeUnreachable: problem(503, 'store-unreachable', 'The shared store cannot be reached, and nothing usable is left'),
   refusedToReplace: problem(502, 'not-replaced', 'WeChat refused a new value; the present one stays'),
   notReplaced: problem(503, 'not-replaced', 'WeChat could not be asked for a new value; the present one stays'),
   refusedToDecide: problem(502, 'undecided', 'WeChat refused to say whether the value is alive; it stays'),

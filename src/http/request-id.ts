@@ -7,7 +7,9 @@ const WELL_FORMED = /^[A-Za-z0-9._~:/+=-]{1,128}$/;
 /** Gives every request an id, the client's own where it is well-formed, and sends it back. */
 export function giveRequestId(request: Request, response: Response, next: NextFunction): void {
   const asked = request.headers['x-request-id'];
-  response.setHeader(HEADER, typeof asked === 'string' && WELL_FORMED.test(asked) ? asked : randomUUID());
+  const requestId = typeof asked === 'string' && WELL_FORMED.test(asked) ? asked : randomUUID();
+  Object.assign(request, { requestId });
+  response.setHeader(HEADER, requestId);
   next();
 }
 

@@ -145,6 +145,8 @@ export class WechatRefusal extends WechatError {
   override readonly pause: number | undefined;
   /** WeChat's number for this very call, which its console and its support can look up for seven days. */
   readonly rid: string | undefined;
+  /** Whether the hub knows what the code means. */
+  readonly isKnown: boolean;
 
   /** @param carried whether the call carried a credential that the code may blame. */
   constructor(
@@ -155,7 +157,9 @@ export class WechatRefusal extends WechatError {
   ) {
     super(`WeChat refused: ${errcode} ${errmsg}`);
     this.name = 'WechatRefusal';
-    const meaning = (dialect === 'wechat' ? WECHAT : WECOM)[errcode] ?? UNKNOWN;
+    const known = (dialect === 'wechat' ? WECHAT : WECOM)[errcode];
+    const meaning = known ?? UNKNOWN;
+    this.isKnown = known !== undefined;
     const wrongSecret = meaning.remedy === 'credential' && !carried;
     this.remedy = wrongSecret ? 'person' : meaning.remedy;
     const ip = /invalid ip ([0-9a-fA-F.:]+)|from ip: ([0-9a-fA-F.:]+)/.exec(errmsg);

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { Secret } from '../../src/config/secret.js';
-import { CredentialsService, type HubEvent } from '../../src/credentials/credentials.service.js';
+import { CredentialsService } from '../../src/credentials/credentials.service.js';
+import type { HubEvent } from '../../src/credentials/journal.js';
 import type { HostedApp } from '../../src/credentials/hosted-app.js';
 import { type Credential, secondsLeft } from '../../src/credentials/policy.js';
 import { RedisStore } from '../../src/credentials/store/redis.store.js';
@@ -253,7 +254,9 @@ export class Fleet {
         await this.receive(client, kind, held, hub, () => app.rotate(source, refused.value));
         this.rotatedAt = this.time.now();
       } else if (luck < 0.02 && refused && kind === 'access-token') {
-        const report = async (): Promise<Credential> => (await app.report({ version: refused.version })).credential;
+        const circumstances = { client: String(client), requestId: '' };
+        const report = async (): Promise<Credential> =>
+          (await app.report({ version: refused.version }, circumstances)).credential;
         await this.receive(client, kind, held, hub, report);
       } else {
         await this.receive(client, kind, held, hub, () => source.get());
@@ -492,7 +495,7 @@ export class Fleet {
   }
 
   private note(index: number, event: HubEvent): void {
-    const [kind] = 'name' in event ? event.name.split('/').slice(-1) : [''];
+    const kind = 'kind' in event ? event.kind : '';
     const flaw = 'flaw' in event ? ` ${event.flaw}` : '';
     this.findings.history.push(`${this.instant()} hub ${index}: ${kind} ${event.event}${flaw}`);
   }

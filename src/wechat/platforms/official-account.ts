@@ -13,6 +13,10 @@ const OVERLAP_MS = 300_000;
 /** WeChat forbids more than 20 forced refreshes a day, and two within 30 s; one and a bit are left to people. */
 const FORCED: Ration = { times: 18, withinMs: 86_400_000, apartMs: 31_000 };
 
+/** Calls a day to the two token endpoints, if the account is like most. Source: `wechat-facts`, §1.4 and §2.3. */
+const QUOTA = { classic: 2000, stable: 500_000 };
+const PATH = { classic: '/cgi-bin/token', stable: '/cgi-bin/stable_token' };
+
 /** A platform on api.weixin.qq.com: official accounts and mini programs have the same credentials. */
 export function weixinPlatform(name: string): Platform {
   return {
@@ -23,6 +27,7 @@ export function weixinPlatform(name: string): Platform {
           appid: z.string().regex(/^[\w@.-]{1,64}$/, 'must be an appid'),
           secret,
           endpoint: z.enum(['classic', 'stable'], 'must be classic or stable').default('classic'),
+          quota: z.int('must be a whole number').positive('must be more than 0').optional(),
         })
         .transform((written) => new WeixinApp(name, written)),
   };
@@ -31,16 +36,18 @@ export function weixinPlatform(name: string): Platform {
 class WeixinApp implements App {
   readonly appid: string;
   readonly identity: string;
+  readonly quotas: Readonly<Record<string, number>>;
   private readonly secret: Secret;
   private readonly endpoint: 'classic' | 'stable';
 
   constructor(
     readonly platform: string,
-    written: { appid: string; secret: Secret; endpoint: 'classic' | 'stable' },
+    written: { appid: string; secret: Secret; endpoint: 'classic' | 'stable'; quota?: number | undefined },
   ) {
     this.appid = written.appid;
     this.secret = written.secret;
     this.endpoint = written.endpoint;
+    this.quotas = { [PATH[this.endpoint]]: written.quota ?? QUOTA[this.endpoint] };
     // The two endpoints know nothing of each other: each has a token of its own.
     this.identity = `weixin/${written.appid}/${written.endpoint}`;
   }
@@ -71,7 +78,7 @@ class WeixinApp implements App {
 
   private classicToken(wechat: Wechat): Mint {
     const query = { grant_type: 'client_credential', appid: this.appid, secret: this.secret };
-    return async () => minted(await wechat.call('wechat', { path: '/cgi-bin/token', query }), 'access_token');
+    return async () => minted(await wechat.call('wechat', { path: PATH.classic, query }), 'access_token');
   }
 
   private stableToken(wechat: Wechat): Mint {
@@ -82,7 +89,7 @@ class WeixinApp implements App {
         secret: this.secret,
         force_refresh: force,
       };
-      return minted(await wechat.call('wechat', { path: '/cgi-bin/stable_token', body }), 'access_token');
+      return minted(await wechat.call('wechat', { path: PATH.stable, body }), 'access_token');
     };
     return async ({ refused, spend }) => {
       const answer = await ask(false);

@@ -72,6 +72,8 @@ export interface App {
   readonly appid: string;
   /** What WeChat counts as one holder of tokens. Two apps with the same identity would end each other's tokens. */
   readonly identity: string;
+  /** How many calls a day WeChat allows the account, by the path of its API; those that it does not tell are left out. */
+  readonly quotas: Readonly<Record<string, number>>;
   credentials<K extends Kept>(keep: Keep<K>, wechat: Wechat): Served<K>;
 }
 

@@ -23,6 +23,8 @@ export const wecom: Platform = {
 
 class WecomApp implements App {
   readonly platform = 'wecom';
+  /** WeCom tells none. */
+  readonly quotas = {};
   readonly identity: string;
 
   constructor(

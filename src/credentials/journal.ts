@@ -1,0 +1,19 @@
+import type { AppEvent } from './outside.js';
+import type { StoreEvent } from './store/store.js';
+
+/** Something that operators should know. */
+export type HubEvent = AppEvent | StoreEvent | { readonly event: 'clock-moved'; readonly seconds: number };
+
+/** Where everything that happens is told; the log and the metrics read along. */
+export class Journal {
+  private readonly readers: ((event: HubEvent) => void)[] = [];
+
+  /** Lets somebody read along from now on. */
+  follow(read: (event: HubEvent) => void): void {
+    this.readers.push(read);
+  }
+
+  tell(event: HubEvent): void {
+    for (const read of this.readers) read(event);
+  }
+}

@@ -1,0 +1,214 @@
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { CredentialsService } from '../credentials/credentials.service.js';
+import { causeOf } from '../credentials/chronicle.js';
+import type { HubEvent } from '../credentials/journal.js';
+import { secondsLeft } from '../credentials/policy.js';
+import { DayCount } from './day-count.js';
+
+const PREFIX = 'wechat_token_hub_';
+/** Stands in labels for what there is none of, or none that may be named. */
+const NONE = 'none';
+
+/** A request that was answered, in words that are ours: what a client made up is no label. */
+export interface Answered {
+  readonly client: string | undefined;
+  readonly app: string | undefined;
+  /** The pattern of the route, as it stands in the code. */
+  readonly route: string | undefined;
+  readonly status: number;
+  readonly seconds: number;
+}
+
+/** What the metrics look at when somebody asks for them. */
+export interface Watched {
+  readonly credentials: Pick<CredentialsService, 'all' | 'clock' | 'storeStatus'>;
+  isConfigurationRefused(): boolean;
+}
+
+/**
+ * The hub in figures, for Prometheus. Labels are configured names, kinds, and words of ours: never a value, a path, or
+ * anything that a stranger sent. What is counted comes from the journal, what stands is looked up when it is asked for.
+ */
+export class Metrics {
+  private readonly registry = new Registry();
+  private readonly today: DayCount;
+  private watched: Watched | undefined;
+
+  private readonly expiry = this.gauge(
+    'credential_expiry_seconds',
+    'Seconds for which the present value may be held yet; 0 when nothing usable is there.',
+    ['app', 'kind'],
+  );
+  private readonly life = this.gauge('credential_life_seconds', 'The whole life of the present value, in seconds.', [
+    'app',
+    'kind',
+  ]);
+  private readonly version = this.gauge('credential_version', 'The version of the present value.', ['app', 'kind']);
+  private readonly failing = this.gauge(
+    'credential_failing',
+    'Set to 1 while asking WeChat for a new value fails, and why.',
+    ['app', 'kind', 'cause'],
+  );
+  private readonly unsaved = this.gauge('store_unsaved', 'Credentials that are served, but not stored.', []);
+  private readonly storeUp = this.gauge('store_up', 'Whether the store can be reached.', []);
+  private readonly rotationsLeft = this.gauge('rotations_left', 'Rotations that clients may ask for at this moment.', [
+    'app',
+  ]);
+  private readonly callsToday = this.gauge(
+    'wechat_calls_today',
+    'Calls of this hub to WeChat since midnight in China, when quotas begin anew.',
+    ['app', 'api'],
+  );
+  private readonly quota = this.gauge(
+    'wechat_daily_quota',
+    'Calls a day that WeChat allows the account, by all who ask together.',
+    ['app', 'api'],
+  );
+  private readonly refused = this.gauge(
+    'configuration_refused',
+    'Whether the newest configuration is refused, and an older one in force.',
+    [],
+  );
+
+  private readonly refreshes = this.counter('refreshes_total', 'Times that WeChat was asked for a new value.', [
+    'app',
+    'kind',
+    'reason',
+    'result',
+    'cause',
+  ]);
+  private readonly reports = this.counter('reports_total', 'Tokens that clients reported as refused.', [
+    'app',
+    'verdict',
+  ]);
+  private readonly foreignMints = this.counter(
+    'foreign_mints_total',
+    'Values that WeChat refused although this hub had not replaced them: somebody else asks for this account.',
+    ['app', 'kind'],
+  );
+  private readonly calls = this.counter('wechat_calls_total', 'Calls to WeChat.', ['app', 'api', 'outcome']);
+  private readonly requests = this.counter('http_requests_total', 'Requests that were answered.', [
+    'client',
+    'app',
+    'route',
+    'status',
+  ]);
+  private readonly lockWait = this.histogram(
+    'lock_wait_seconds',
+    'How long another hub was waited for that had the right to ask WeChat.',
+    [],
+    [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20],
+  );
+  private readonly duration = this.histogram(
+    'http_request_duration_seconds',
+    'How long requests took to answer.',
+    ['route'],
+    [0.001, 0.005, 0.025, 0.1, 0.5, 1, 2.5, 5, 10],
+  );
+
+  /**
+   * @param now epoch milliseconds of the wall clock.
+   * @param version of the hub.
+   */
+  constructor(now: () => number, version: string) {
+    this.today = new DayCount(now);
+    this.gauge('build_info', 'The version of the hub that runs.', ['version']).set({ version }, 1);
+    collectDefaultMetrics({ register: this.registry });
+  }
+
+  /** The media type of {@link text}. */
+  get contentType(): string {
+    return this.registry.contentType;
+  }
+
+  /** All figures, as Prometheus reads them. */
+  text(): Promise<string> {
+    this.look();
+    return this.registry.metrics();
+  }
+
+  /** Looks at these from now on, whenever somebody asks for the figures. */
+  watch(watched: Watched): void {
+    this.watched = watched;
+  }
+
+  /** Counts what happened. */
+  count(event: HubEvent): void {
+    switch (event.event) {
+      case 'minted':
+      case 'unchanged':
+        this.refreshes.inc({ ...subjectOf(event), reason: event.flaw, result: event.event, cause: NONE });
+        break;
+      case 'failed':
+        this.refreshes.inc({ ...subjectOf(event), reason: event.flaw, result: 'failed', cause: causeOf(event.error) });
+        break;
+      case 'refused-by-wechat':
+        this.foreignMints.inc(subjectOf(event));
+        break;
+      case 'reported':
+        this.reports.inc({ app: event.app, verdict: event.verdict });
+        break;
+      case 'waited':
+        this.lockWait.observe(event.ms / 1000);
+        break;
+      case 'asked-wechat':
+        this.today.add(event.app, event.api);
+        this.calls.inc({
+          app: event.app,
+          api: event.api,
+          outcome: event.error === undefined ? 'ok' : causeOf(event.error),
+        });
+        break;
+      default:
+    }
+  }
+
+  /** Counts a request. */
+  countAnswered({ client = NONE, app = NONE, route = NONE, status, seconds }: Answered): void {
+    this.requests.inc({ client, app, route, status });
+    this.duration.observe({ route }, seconds);
+  }
+
+  private look(): void {
+    const { expiry, life, version, failing, rotationsLeft, callsToday, quota } = this;
+    for (const gauge of [expiry, life, version, failing, rotationsLeft, callsToday, quota]) gauge.reset();
+    for (const [app, api, count] of this.today.counts) callsToday.set({ app, api }, count);
+    if (!this.watched) return;
+    const { credentials } = this.watched;
+    let unsaved = 0;
+    for (const [app, hosted] of credentials.all) {
+      rotationsLeft.set({ app }, hosted.rotations.left);
+      for (const [api, calls] of Object.entries(hosted.quotas)) quota.set({ app, api }, calls);
+      for (const [kind, source] of hosted.kept) {
+        const { credential, usable, failure, unsaved: isUnsaved } = source.status;
+        if (isUnsaved) unsaved += 1;
+        if (failure) failing.set({ app, kind, cause: causeOf(failure.error) }, 1);
+        // What nobody has asked for yet is neither good nor bad.
+        if (!credential && !failure) continue;
+        expiry.set({ app, kind }, credential && usable ? secondsLeft(credential, credentials.clock.now()) : 0);
+        if (!credential) continue;
+        life.set({ app, kind }, Math.round((credential.expiresAt - credential.issuedAt) / 1000));
+        version.set({ app, kind }, credential.version);
+      }
+    }
+    this.unsaved.set(unsaved);
+    this.storeUp.set((credentials.storeStatus?.reachable ?? true) ? 1 : 0);
+    this.refused.set(this.watched.isConfigurationRefused() ? 1 : 0);
+  }
+
+  private gauge<L extends string>(name: string, help: string, labelNames: L[]): Gauge<L> {
+    return new Gauge({ name: PREFIX + name, help, labelNames, registers: [this.registry] });
+  }
+
+  private counter<L extends string>(name: string, help: string, labelNames: L[]): Counter<L> {
+    return new Counter({ name: PREFIX + name, help, labelNames, registers: [this.registry] });
+  }
+
+  private histogram<L extends string>(name: string, help: string, labelNames: L[], buckets: number[]): Histogram<L> {
+    return new Histogram({ name: PREFIX + name, help, labelNames, buckets, registers: [this.registry] });
+  }
+}
+
+function subjectOf({ app, kind }: { readonly app: string; readonly kind: string }): { app: string; kind: string } {
+  return { app, kind };
+}
