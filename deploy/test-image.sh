@@ -49,6 +49,7 @@ cleanup() {
   trap - EXIT
   if [ "$status" != 0 ]; then tail -n 20 "$work"/hub-*.log >&2 2>/dev/null; fi
   for pid in "${started[@]}"; do kill -TERM "$pid" 2>/dev/null; done
+  wait
   if [ "${KEEP:-}" = 1 ]; then
     note "Left as it is: $work"
   else
@@ -179,7 +180,7 @@ check_process() {
   [[ "$(status_of CapEff) $(status_of CapBnd)" =~ ^0+\ 0+$ ]] || fail "it has capabilities: $(status_of CapEff)"
   [ "$(status_of NoNewPrivs)" = 1 ] || fail 'it may gain privileges'
   passed "$1: no capabilities, and none to be had"
-  awk '$5 == "/" { print $6 }' "/proc/$pid/mountinfo" | grep -qE '^ro(,|$)' || fail 'the root can be written'
+  [[ "$(awk '$5 == "/" { print $6 }' "/proc/$pid/mountinfo")" =~ ^ro(,|$) ]] || fail 'the root can be written'
   passed "$1: the root is read-only"
 }
 
@@ -189,15 +190,17 @@ check_contents() {
   [ ! -e "$root/hub/node_modules/typescript" ] || fail 'tools of development are in the image'
   [ ! -e "$root/hub/src" ] || fail 'the source is in the image'
   [ ! -s "$root/root/.npmrc" ] || fail "the machine's settings of npm are in the image"
-  ! find "$root/hub" -perm /022 ! -type l | grep -q . || fail 'others than root can write to the program'
-  ! find "$root/hub" ! -perm -004 | grep -q . || fail 'the user 10001 cannot read all of the program'
+  [ -z "$(find "$root/hub" '(' -perm /022 -o ! -user 0 ')' ! -type l -print -quit)" ] ||
+    fail 'others than root can write to the program'
+  [ -z "$(find "$root/hub" ! -perm -004 -print -quit)" ] || fail 'the user 10001 cannot read all of the program'
   passed 'nothing is in the image but the hub and what it runs on'
 }
 
 check_service() {
-  curl -fsS "http://127.0.0.1:$port/health/live" | grep -q '"ok"' || fail '/health/live does not say ok'
-  curl -fsS "http://127.0.0.1:$port/health/ready" | grep -q '"ok"' || fail '/health/ready does not say ok'
-  token="$(curl -fsS -H "Authorization: Bearer $jwt" "http://127.0.0.1:$port/access-token")"
+  local at="http://127.0.0.1:$port" token
+  [[ "$(curl -fsS "$at/health/live")" == *'"ok"'* ]] || fail '/health/live does not say ok'
+  [[ "$(curl -fsS "$at/health/ready")" == *'"status":"ok"'* ]] || fail '/health/ready does not say ok'
+  token="$(curl -fsS -H "Authorization: Bearer $jwt" "$at/access-token")"
   [ "${#token}" -gt 20 ] || fail "the token is: $token"
   passed "$1: it is alive and ready, and hands out a token of ${#token} letters; $(status_of VmRSS) resident"
 }
@@ -220,7 +223,11 @@ check_service alone
 stop_hub alone
 
 # One of several hubs: without any place to write to.
-start_hub shared --image-volume ignore --env REDIS_URL_FILE="$secrets/REDIS_URL" --env STORE_KEY_FILE="$secrets/STORE_KEY"
+start_hub shared --image-volume ignore --env REDIS_URL_FILE="$secrets/REDIS_URL" \
+  --env STORE_KEY_FILE="$secrets/STORE_KEY" --env METRICS_PORT=0
 check_process shared
 check_service shared
+metrics="http://127.0.0.1:$(line_of "$work/hub-shared.log" 'metrics on ([0-9]+)')/metrics"
+[[ "$(curl -fsS "$metrics")" == *wechat_token_hub_* ]] || fail 'it shows no metrics'
+passed 'shared: it shows its metrics on a port of their own'
 stop_hub shared
