@@ -181,6 +181,7 @@ const secretsOf = (environment: Readonly<Record<string, string>>, config: string
   new Set([...Object.values(environment), config].flatMap((text) => text.match(SECRET_FILE) ?? []));
 const secretFor = (name: string): string => `${name}, a text that is long enough for a key`;
 
+const { version: VERSION } = JSON.parse(read('package.json')) as { version: string };
 /** For how long the hub answers what came in after it was asked to end, in seconds. */
 const PATIENCE = Number(/PATIENCE_MS = ([\d_]+)/.exec(read('src/hub.ts'))?.[1]?.replace('_', '')) / 1000;
 const SECRETS = '/run/secrets/wechat-token-hub';
@@ -312,8 +313,8 @@ describe.each(Object.entries(VARIANTS).flatMap(([name, documents]) => (documents
       ]);
     });
 
-    test('name a version of the image', () => {
-      expect(container.image).toMatch(/^[^@]+:(?!latest)[\w.-]+$/);
+    test('name the image of this version', () => {
+      expect(container.image).toBe(`wechat-token-hub:${VERSION}`);
     });
 
     test('leave half of the memory to what is not on the heap', () => {
@@ -393,11 +394,12 @@ describe('the image', () => {
     expect(new Set(dockerfile.match(/^FROM \S+/gm))).toEqual(new Set(['FROM ${NODE_IMAGE}']));
   });
 
-  test('runs as the user that the manifests name, without a shell, on the port that they ask', () => {
+  test('runs as the user that the manifests name, without a shell, on the port that they ask, and says its version', () => {
     const last = dockerfile.slice(dockerfile.lastIndexOf('\nFROM '));
     expect(last).toContain('\nUSER 10001:10001\n');
     expect(last).toContain('\nCMD ["node", "dist/main.js"]\n');
     expect(last).toContain('\nEXPOSE 8567\n');
+    expect(last).toContain(`\nARG VERSION=${VERSION}\n`);
   });
 
   test('gets from the working folder only what is named', () => {
