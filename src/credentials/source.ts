@@ -29,6 +29,8 @@ interface Unsaved {
   readonly lease?: Lease;
   readonly calledAt?: number;
   readonly againAt: number;
+  /** From when on another hub, which does not know of it, may have asked WeChat; absent while only a crash would matter. */
+  readonly since?: number;
 }
 
 /** How a credential stands, for those who watch. */
@@ -103,9 +105,10 @@ export class Source implements Kept {
 
   /** The credential as it stands, usable or not; its life is cut where a call may have ended it early, or may soon. */
   get current(): Credential | undefined {
-    const { entry } = this.known;
-    // What nobody else knows of they would replace, were this hub to die now.
-    return standing(entry, this.nature, this.unsaved && !isHarmless(this.nature) ? this.outside.now() : undefined);
+    const { unsaved, nature } = this;
+    const mayBeReplaced = unsaved !== undefined && !isHarmless(nature);
+    // What nobody else knows of they would replace: were this hub to die now, or as soon as they may.
+    return standing(this.known.entry, nature, mayBeReplaced ? (unsaved.since ?? this.outside.now()) : undefined);
   }
 
   get status(): SourceStatus {
@@ -496,8 +499,14 @@ export class Source implements Kept {
         this.lease = undefined;
         this.remember({ entry, revision });
       }
-      const againAt = this.outside.now() + SAVE_AGAIN_MS;
-      this.unsaved = { againAt, ...(lease && { lease }), ...(calledAt !== undefined && { calledAt }) };
+      const now = this.outside.now();
+      const since = Math.min(this.unsaved?.since ?? Infinity, lease?.until ?? now);
+      this.unsaved = {
+        againAt: now + SAVE_AGAIN_MS,
+        since,
+        ...(lease && { lease }),
+        ...(calledAt !== undefined && { calledAt }),
+      };
     }
     this.reckon();
   }
@@ -534,8 +543,9 @@ export class Source implements Kept {
     const entry = reconciled(this.known.entry, stored.entry, this.nature);
     this.remember({ entry, revision: stored.revision });
     // All hubs come to this at the same moment, and one of them is enough.
-    const againAt = this.outside.now() + heldForMs + this.outside.random() * SPREAD_MS;
-    this.unsaved = entry === stored.entry ? undefined : { againAt };
+    const since = this.outside.now();
+    const againAt = since + heldForMs + this.outside.random() * SPREAD_MS;
+    this.unsaved = entry === stored.entry ? undefined : { againAt, since };
   }
 
   private remember(stored: Stored): void {
