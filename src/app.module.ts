@@ -9,6 +9,7 @@ import { Store } from './credentials/store/store.js';
 import { HealthModule } from './health/health.module.js';
 import type { Metrics } from './metrics/metrics.js';
 import { MetricsModule } from './metrics/metrics.module.js';
+import { OpenapiController } from './openapi/openapi.controller.js';
 import type { App } from './wechat/platforms/platform.js';
 
 /** What there is one of in a hub, and what is there before the framework is. */
@@ -42,6 +43,7 @@ export class AppModule {
         HealthModule,
         MetricsModule.of(metrics, { onHubPort: metricsPort === undefined }),
       ],
+      controllers: [OpenapiController],
       providers: [
         { provide: LiveConfiguration, useValue: configuration },
         { provide: Clock, useValue: clock },

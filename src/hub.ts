@@ -23,6 +23,7 @@ import { malformed } from './http/query.js';
 import { hubLogger } from './hub.logger.js';
 import { Metrics } from './metrics/metrics.js';
 import { MetricsServer } from './metrics/metrics.server.js';
+import { OpenapiController } from './openapi/openapi.controller.js';
 import { PLATFORMS } from './wechat/platforms/index.js';
 import type { App } from './wechat/platforms/platform.js';
 
@@ -118,7 +119,8 @@ export class Hub {
     Logger.overrideLogger(logger ?? hubLogger(settings.logLevel));
     const clock = new SteadyClock();
     const journal = new Journal();
-    const metrics = new Metrics(() => clock.now() + clock.drift(), versionOfHub());
+    const version = versionOfHub();
+    const metrics = new Metrics(() => clock.now() + clock.drift(), version);
     journal.follow(logOf(clock));
     journal.follow((event) => metrics.count(event));
     // Ahead of the framework, which would wrap the reason for a refusal into a report of its own.
@@ -138,6 +140,7 @@ export class Hub {
       app.useGlobalPipes(new StrictPipe({ exceptionFactory: malformed }));
       app.useGlobalFilters(new ProblemFilter(() => credentials.clock.now()));
       await app.init();
+      app.get(OpenapiController).describe(app, version);
       if (settings.metricsPort !== undefined) {
         metricsServer = await MetricsServer.listen(settings.metricsPort, metrics);
       }

@@ -21,7 +21,8 @@ const life = {
     .int()
     .nonnegative()
     .meta({
-      description: 'Whoever holds the value for so many seconds from receiving it never holds a dead one.',
+      description:
+        'Whoever holds the value for so many seconds from receiving it, and no longer, never holds a dead one, unless somebody rotates it.',
       examples: [5123],
     }),
   expires_at: z.iso.datetime().meta({ description: 'The same as a time.', examples: ['2026-11-22T09:12:03Z'] }),

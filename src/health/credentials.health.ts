@@ -5,21 +5,7 @@ import { explain, refusalIn } from '../credentials/chronicle.js';
 import { CredentialsService } from '../credentials/credentials.service.js';
 import { secondsLeft } from '../credentials/policy.js';
 import type { Source } from '../credentials/source.js';
-
-/** How one credential stands; never its value. */
-interface CredentialHealth {
-  readonly app: string;
-  readonly kind: string;
-  /** `good`; `failing`: served, but its renewal fails; `unusable`: clients get errors. */
-  readonly state: 'good' | 'failing' | 'unusable';
-  readonly version?: number;
-  readonly seconds_left?: number;
-  readonly stored: boolean;
-  /** How often WeChat refused it although the hub had not replaced it, and when last. */
-  readonly foreign_mints?: number;
-  readonly last_foreign_mint?: string;
-  readonly error?: { readonly errcode?: number; readonly advice: string; readonly retry_in: number };
-}
+import type { CredentialHealth } from './views.js';
 
 /** Says how the hub is, for those who watch it. Nothing that WeChat does makes a hub unready: others are no better off. */
 @Injectable()

@@ -1,0 +1,60 @@
+import { z } from 'zod';
+
+/** The answer of a process that turns. */
+export const livenessView = z.object({ status: z.literal('ok') }).meta({ id: 'Liveness' });
+
+const credentialHealth = z
+  .object({
+    app: z.string(),
+    kind: z.string().describe('`access-token`, or `ticket/` and its type.'),
+    state: z
+      .enum(['good', 'failing', 'unusable'])
+      .describe('`failing`: served, but its renewal fails; `unusable`: clients get errors.'),
+    version: z.int().exactOptional(),
+    seconds_left: z.int().exactOptional(),
+    stored: z.boolean().describe('Whether it would survive a restart.'),
+    foreign_mints: z
+      .int()
+      .exactOptional()
+      .describe(
+        'How often WeChat refused it although the hub had not replaced it: somebody else asks for tokens, too.',
+      ),
+    last_foreign_mint: z.iso.datetime().exactOptional(),
+    error: z
+      .object({
+        errcode: z.int().exactOptional().describe('What WeChat said.'),
+        advice: z.string().describe('What to do.'),
+        retry_in: z.int().describe('Seconds until the hub asks again by itself.'),
+      })
+      .exactOptional(),
+  })
+  .meta({ id: 'CredentialHealth' });
+
+/** How one credential stands; never its value. */
+export type CredentialHealth = Readonly<z.infer<typeof credentialHealth>>;
+
+const state = z.enum(['up', 'degraded', 'down']);
+const message = z.string().exactOptional();
+
+const indicators = z
+  .object({
+    hub: z.object({ status: state, message }),
+    configuration: z.object({ status: state, message, faults: z.array(z.string()).exactOptional() }),
+    store: z.object({ status: state, message, seconds: z.int().exactOptional() }),
+    credentials: z.object({
+      status: state,
+      credentials: z.array(credentialHealth).describe('Those that somebody has asked for.'),
+    }),
+  })
+  .partial()
+  .meta({ id: 'Indicators' });
+
+/** How the hub is, and each of its credentials. */
+export const readinessView = z
+  .object({
+    status: z.enum(['ok', 'degraded', 'error', 'shutting_down']),
+    info: indicators.describe('What is up or degraded.'),
+    error: indicators.describe('What is down.'),
+    details: indicators.describe('All of it.'),
+  })
+  .meta({ id: 'Readiness' });
