@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parse, stringify } from 'yaml';
 import { type Dialect, WechatRefusal } from '../src/wechat/wechat.error.js';
+import { Stage } from './hub.fixture.js';
 import { Promtool } from './promtool.fixture.js';
 
 const FOLDER = fileURLToPath(new URL('../deploy/monitoring/', import.meta.url));
@@ -16,7 +17,7 @@ const read = (file: string): string => readFileSync(join(FOLDER, file), 'utf8');
 /** Fetching promtool, and evaluating hours of rules, take their time on a busy machine. */
 const PATIENCE_MS = 180_000;
 
-/** The metrics that a hub exports, and their labels: the one place where they are listed. */
+/** The metrics that rules and panels may look at, and their labels: those of the hub's own, and a few that Node.js has. */
 const METRICS: Readonly<Record<string, readonly string[]>> = {
   wechat_token_hub_credential_expiry_seconds: ['app', 'kind'],
   wechat_token_hub_credential_life_seconds: ['app', 'kind'],
@@ -153,6 +154,30 @@ let promtool: Promtool;
 beforeAll(() => {
   promtool = Promtool.find();
 }, PATIENCE_MS);
+
+describe('the list of metrics', () => {
+  it('is what a hub exports', async () => {
+    const stage = await Stage.set();
+    try {
+      await stage.ask('/apps/default/access-token');
+      const { text } = await stage.ask('/metrics', { token: null });
+      const types = [...text.matchAll(/^# TYPE (\w+) (\w+)$/gm)];
+      const exported = types.map(([, name = '', type]) => (type === 'histogram' ? `${name}_bucket` : name));
+      expect(Object.keys(METRICS).filter((name) => !exported.includes(name))).toEqual([]);
+      const own = exported.filter((name) => name.startsWith('wechat_token_hub_'));
+      expect(own.filter((name) => !(name in METRICS))).toEqual([]);
+
+      const samples = [...text.matchAll(/^(\w+)\{(.*)\} \S+$/gm)].filter(([, name = '']) => name in METRICS);
+      expect(samples.length).toBeGreaterThan(10);
+      for (const [, name = '', inside = ''] of samples) {
+        const labels = [...inside.matchAll(/(\w+)="/g)].map(([, label = '']) => label);
+        expect([name, labels.sort()]).toEqual([name, METRICS[name]?.toSorted()]);
+      }
+    } finally {
+      await stage.strike();
+    }
+  });
+});
 
 describe('the alert rules', () => {
   it('are read by Prometheus', () => {
