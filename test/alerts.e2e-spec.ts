@@ -220,6 +220,15 @@ describe('the alert rules', () => {
     });
   });
 
+  it('are each explained where they point to, and no other is', () => {
+    const operations = readFileSync(join(FOLDER, '../../docs/operations.md'), 'utf8');
+    const explained = [...operations.matchAll(/^### (\w+)\n\n_(page|ticket)_ · /gm)].map(([, alert, severity]) => [
+      alert,
+      severity,
+    ]);
+    expect(explained.sort()).toEqual(rules.map(({ alert, labels }) => [alert, labels['severity']]).sort());
+  });
+
   it.each(rules)('look at what a hub exports: $alert', ({ expr }) => {
     expect(metricsIn(expr)).not.toEqual([]);
     expect(strangersIn(expr)).toEqual([]);

@@ -187,6 +187,8 @@ export class Metrics {
         if (!credential && !failure) continue;
         expiry.set({ app, kind }, credential && usable ? secondsLeft(credential, credentials.clock.now()) : 0);
         if (!credential) continue;
+        // A counter that is there before it counts shows its first step, too.
+        this.foreignMints.inc({ app, kind }, 0);
         life.set({ app, kind }, Math.round((credential.expiresAt - credential.issuedAt) / 1000));
         version.set({ app, kind }, credential.version);
       }
