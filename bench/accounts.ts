@@ -7,7 +7,7 @@ import type { App } from '../src/wechat/platforms/platform.js';
 
 /** WeChat's access tokens have 136 characters, its tickets 86. */
 const VALUE_BYTES = 102;
-const LIFE_MS = 7_200_000;
+export const LIFE_MS = 7_200_000;
 
 /** The kinds of which each account has one in the store when a hub is to have all that it needs. */
 export const STORED_KINDS = ['access-token', 'ticket/jsapi'] as const;
