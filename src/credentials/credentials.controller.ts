@@ -11,7 +11,7 @@ import type { HostedApp, JssdkConfig } from './hosted-app.js';
 import { noQuery, reportBody, signBody, ticketQuery, tokenQuery } from './parameters.js';
 import type { Credential } from './policy.js';
 import type { Source } from './source.js';
-import type { CredentialView } from './views.js';
+import type { AppsView, CredentialView } from './views.js';
 
 type TokenQuery = z.infer<typeof tokenQuery>;
 type TicketQuery = z.infer<typeof ticketQuery>;
@@ -52,7 +52,7 @@ export class CredentialsController {
   }
 
   @Get('apps')
-  apps(@Req() { client }: ClientRequest, @Query({ schema: noQuery }) _query: object): object {
+  apps(@Req() { client }: ClientRequest, @Query({ schema: noQuery }) _query: object): AppsView {
     if (!client.may.has('read')) throw new Forbidden();
     const apps = [...this.credentials.all].filter(([name]) => sees(client, name));
     return {

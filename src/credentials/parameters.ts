@@ -61,9 +61,10 @@ export const signBody = z
       .refine((url) => /^https?:\/\/[^\s/]/i.test(url) && URL.canParse(url) && !/[\s\p{Cc}]/u.test(url), {
         message: 'must be the http or https address of the page',
       })
-      .meta({
-        description: 'Its http or https address; a fragment is left out of what is signed.',
-        examples: ['https://shop.example/cart'],
-      }),
+      .describe('Its http or https address; a fragment is left out of what is signed.'),
   })
-  .meta({ id: 'Page', description: 'The page that wants to use the JS-SDK.' });
+  .meta({
+    id: 'Page',
+    description: 'The page that wants to use the JS-SDK.',
+    examples: [{ url: 'https://shop.example/cart' }],
+  });

@@ -78,7 +78,7 @@ export const jssdkConfigView: z.ZodType<JssdkConfig> = z
   })
   .meta({ id: 'JssdkConfig', description: 'Ready for `wx.config`.' });
 
-/** The apps that a client sees. */
+/** The apps that a client sees, and what each serves. */
 export const appsView = z
   .object({
     apps: z.array(
@@ -88,12 +88,12 @@ export const appsView = z
           platform: z.string().meta({ examples: ['official-account'] }),
           appid,
           kinds: z.array(z.string()).meta({ examples: [['access-token', 'ticket']] }),
-          ticket_types: z
-            .array(z.string())
-            .readonly()
-            .meta({ examples: [['jsapi', 'wx_card', 'sdk']] }),
+          ticket_types: z.array(z.string()).meta({ examples: [['jsapi', 'wx_card', 'sdk']] }),
         })
         .meta({ id: 'App' }),
     ),
   })
   .meta({ id: 'Apps' });
+
+/** The apps that a client sees. */
+export type AppsView = z.infer<typeof appsView>;

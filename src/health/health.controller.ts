@@ -1,5 +1,5 @@
 import { Controller, Get } from '@nestjs/common';
-import { HealthCheck, type HealthCheckResult, HealthCheckService } from '@nestjs/terminus';
+import { type HealthCheckResult, HealthCheckService } from '@nestjs/terminus';
 import { CredentialsHealth } from './credentials.health.js';
 
 /** What Kubernetes and operators ask: is the process alive, and should it get requests? */
@@ -17,7 +17,6 @@ export class HealthController {
   }
 
   @Get('ready')
-  @HealthCheck()
   ready(): Promise<HealthCheckResult> {
     return this.health.check([
       () => this.credentials.hub(),

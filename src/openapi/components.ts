@@ -138,12 +138,11 @@ function mapValues<K extends string, V, W>(record: Readonly<Record<K, V>>, chang
   return Object.fromEntries(Object.entries<V>(record).map(([key, value]) => [key, change(value)])) as Record<K, W>;
 }
 
-/** Leaves out what tells a reader nothing: the expression behind a format, how far JSON can count, who may write. */
+/** Leaves out what tells a reader nothing: the expression behind a format, and how far JSON can count. */
 function tidy({ jsonSchema }: { jsonSchema: z.core.JSONSchema.BaseSchema }): void {
   if (jsonSchema.format !== undefined) delete jsonSchema.pattern;
   if (jsonSchema.minimum === Number.MIN_SAFE_INTEGER) delete jsonSchema.minimum;
   if (jsonSchema.maximum === Number.MAX_SAFE_INTEGER) delete jsonSchema.maximum;
-  delete jsonSchema.readOnly;
 }
 
 /** The same, referring to where OpenAPI keeps schemas. */

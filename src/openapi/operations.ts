@@ -128,13 +128,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     description: 'The hub asks WeChat whether the token is really dead, and replaces it only then.',
     rights: ['report'],
     answers: { 200: { description: 'What became of it, and what to go on with.', content: json(reportView) } },
-    problems: [
-      ...ASKING,
-      PROBLEMS.refusedToReplace,
-      PROBLEMS.notReplaced,
-      PROBLEMS.refusedToDecide,
-      PROBLEMS.undecided,
-    ],
+    problems: [...ASKING, PROBLEMS.refusedToDecide, PROBLEMS.undecided],
   },
   'POST /apps/{app}/jssdk-config': {
     operationId: 'createJssdkConfig',
