@@ -42,6 +42,10 @@ const SENTINEL_PORT = 26_379;
 export const URL_FORMS =
   'must be redis://host:port/db, redis+sentinel://host:port,host:port/name/db or redis+cluster://host:port,host:port, with user:password@ (percent-encoded) before the hosts if there is one, and rediss for TLS';
 
+const BLOCK_FORM =
+  'must be a server, or sentinels and a name, or a cluster; with any of username, password, tls and db';
+const TLS_FORM = 'must be true, or any of ca, cert, key (each { file: path }) and servername';
+
 /**
  * Reads the address of the shared store, in one of three forms: a server (`redis://`), Sentinels that know the master
  * (`redis+sentinel://`), or nodes of a cluster (`redis+cluster://`); with `rediss` in the place of `redis` over TLS.
@@ -86,42 +90,51 @@ export function redisBlock(secret: z.ZodType<Secret>): z.ZodType<RedisSettings> 
     username: z.string().min(1).optional(),
     password: secret.optional(),
     tls: z
-      .union(
-        [
-          z.literal(true).transform(() => ({})),
-          z.strictObject({
+      .preprocess(
+        (written) => (written === true ? {} : written),
+        z.strictObject(
+          {
             ca: text.optional(),
             cert: text.optional(),
             key: text.optional(),
             servername: z.string().min(1).optional(),
-          }),
-        ],
-        'must be true, or any of ca, cert, key (each { file: path }) and servername',
+          },
+          { error: ({ code }) => (code === 'invalid_type' ? TLS_FORM : undefined) },
+        ),
       )
       .optional(),
   };
   const db = z.int().min(0).max(1023).default(0);
-  return z.xor(
-    [
-      z
-        .strictObject({ ...access, server: address(REDIS_PORT), db })
-        .transform(({ server, ...rest }) => ({ ...rest, ...server, kind: 'single' as const })),
-      z
-        .strictObject({
-          ...access,
-          sentinels: z.array(address(SENTINEL_PORT)).min(1),
-          name: z.string().min(1),
-          sentinelUsername: z.string().min(1).optional(),
-          sentinelPassword: secret.optional(),
-          db,
-        })
-        .transform((written) => ({ ...written, kind: 'sentinel' as const })),
-      z
-        .strictObject({ ...access, cluster: z.array(address(REDIS_PORT)).min(1) })
-        .transform(({ cluster, ...rest }) => ({ ...rest, nodes: cluster, kind: 'cluster' as const })),
-    ],
-    'must be a server, or sentinels and a name, or a cluster; with any of username, password, tls and db',
-  );
+  const forms: Readonly<Record<string, z.ZodType<RedisSettings>>> = {
+    server: z
+      .strictObject({ ...access, server: address(REDIS_PORT), db })
+      .transform(({ server, ...rest }) => ({ ...rest, ...server, kind: 'single' as const })),
+    sentinels: z
+      .strictObject({
+        ...access,
+        sentinels: z.array(address(SENTINEL_PORT)).min(1),
+        name: z.string('is missing').min(1),
+        sentinelUsername: z.string().min(1).optional(),
+        sentinelPassword: secret.optional(),
+        db,
+      })
+      .transform((written) => ({ ...written, kind: 'sentinel' as const })),
+    cluster: z
+      .strictObject({ ...access, cluster: z.array(address(REDIS_PORT)).min(1) })
+      .transform(({ cluster, ...rest }) => ({ ...rest, nodes: cluster, kind: 'cluster' as const })),
+  };
+  return z.looseObject({}, BLOCK_FORM).transform((written, context) => {
+    const [form, ...others] = Object.entries(forms).filter(([name]) => Object.hasOwn(written, name));
+    if (!form || others.length > 0) {
+      context.issues.push({ code: 'custom', input: undefined, message: BLOCK_FORM });
+      return z.NEVER;
+    }
+    const { data, error } = form[1].safeParse(written);
+    for (const { path, message } of error?.issues ?? []) {
+      context.issues.push({ code: 'custom', input: undefined, path, message });
+    }
+    return data ?? z.NEVER;
+  });
 }
 
 function addressesOf(texts: readonly string[], defaultPort: number): readonly Address[] | undefined {
