@@ -1,0 +1,156 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { freePort, openStore, RedisServer, until } from '../../../test/redis.fixture.js';
+import { type RedisSettings, redisSettingsOf } from '../../config/redis-settings.js';
+import type { RedisStore } from './redis.store.js';
+import type { Entry } from './store.js';
+
+const NAME = 'weixin/wx1/classic/access-token';
+
+const entryOf = (value: string): Entry => ({
+  credential: { value, issuedAt: 1_700_000_000_000, expiresAt: 1_700_007_200_000, version: 1 },
+});
+
+const valueIn = async (store: RedisStore): Promise<string | undefined> =>
+  (await store.load([NAME])).get(NAME)?.entry.credential?.value;
+
+describe('a store behind Sentinels', () => {
+  let master: RedisServer;
+  let replica: RedisServer;
+  let sentinel: RedisServer;
+  let store: RedisStore;
+  beforeAll(async () => {
+    master = await RedisServer.start();
+    replica = await RedisServer.start('--replicaof', `127.0.0.1 ${master.port}`, '--repl-diskless-sync-delay', '0');
+    sentinel = await RedisServer.startSentinel(master, 'hub');
+    const settings = redisSettingsOf(`redis+sentinel://127.0.0.1:${sentinel.port}/hub`) as RedisSettings;
+    store = await openStore(settings, 'fleet');
+  }, 30_000);
+  afterAll(async () => {
+    await store.close();
+    for (const server of [sentinel, replica, master]) await server.stop();
+  });
+
+  it('follows a failover to the replica, with what had arrived there', async () => {
+    expect(await store.put(NAME, 0, entryOf('one'))).toMatchObject({ kept: true });
+    // A replica that the Sentinel does not know of yet is no help.
+    await until(async () => ((await sentinel.ask('SENTINEL', 'REPLICAS', 'hub')) as unknown[]).length > 0, 15_000);
+    await until(async () => (await replica.namesOf('fleet')).some((key) => key.includes(NAME)));
+    await master.kill();
+    await until(async () => {
+      await store.catchUp();
+      return (await valueIn(store).catch(() => undefined)) === 'one' && (store.status?.reachable ?? false);
+    }, 25_000);
+    expect(await store.put(NAME, 1, entryOf('two'))).toMatchObject({ kept: true });
+    expect(await replica.ask('ROLE')).toMatchObject({ 0: 'master' });
+    expect(await valueIn(store)).toBe('two');
+  }, 60_000);
+});
+
+describe('a store on a cluster', () => {
+  let nodes: RedisServer[];
+  beforeAll(async () => {
+    nodes = await RedisServer.startCluster();
+  }, 40_000);
+  afterAll(async () => {
+    for (const node of nodes) await node.stop();
+  });
+
+  it('keeps everything on one node, gives leases there, and lets others hear, whichever node they asked first', async () => {
+    const urls = nodes.map(({ port }) => `redis+cluster://127.0.0.1:${port}`);
+    const [one, other] = await Promise.all(
+      urls.slice(0, 2).map((url) => openStore(redisSettingsOf(url) as RedisSettings, 'fleet')),
+    );
+    if (!one || !other) throw new Error('there are two');
+    try {
+      const heard = new Promise<string | undefined>((resolve) => {
+        other.follow({ hear: (_name, { entry }) => resolve(entry.credential?.value), mourn: () => undefined });
+      });
+      const { lease } = await one.grant(NAME, 0);
+      expect(lease).toBeDefined();
+      expect(await other.grant(NAME, 0)).toMatchObject({ kept: false, heldForMs: expect.any(Number) as number });
+      if (lease) await one.commit(lease, entryOf('one'));
+      expect(await heard).toBe('one');
+      expect(await valueIn(other)).toBe('one');
+      const names = await Promise.all(nodes.map((node) => node.namesOf('fleet')));
+      expect(names.filter((some) => some.length > 0)).toHaveLength(1);
+    } finally {
+      await Promise.all([one.close(), other.close()]);
+    }
+  }, 30_000);
+});
+
+describe('a store that wants to know who asks', () => {
+  const password = 'p:a/s@s w%rd?#';
+  /** What docs/operations.md tells operators to allow, and no more. */
+  const allowed = /ACL SETUSER hub on >PASSWORD ([^`]*)\n```/.exec(
+    readFileSync(new URL('../../../docs/operations.md', import.meta.url), 'utf8'),
+  )?.[1];
+  let redis: RedisServer;
+  beforeAll(async () => {
+    redis = await RedisServer.start();
+    const rules = (allowed ?? '').trim().split(/\s+/);
+    await redis.ask('ACL', 'SETUSER', 'hub', 'on', `>${password}`, ...rules);
+  });
+  afterAll(() => redis.stop());
+
+  it('lets in a user with the rights that the documentation names, and nothing is missing', async () => {
+    const url = `redis://hub:${encodeURIComponent(password)}@127.0.0.1:${redis.port}`;
+    const [one, other] = await Promise.all(
+      [url, url].map((each) => openStore(redisSettingsOf(each) as RedisSettings, 'wechat-token-hub')),
+    );
+    if (!one || !other) throw new Error('there are two');
+    try {
+      const heard = new Promise((resolve) => {
+        other.follow({ hear: (_name, { entry }) => resolve(entry.credential?.value), mourn: () => undefined });
+      });
+      const { lease } = await one.grant(NAME, 0);
+      if (lease) await one.commit(lease, entryOf('one'));
+      expect(await heard).toBe('one');
+      await other.catchUp();
+      expect(await redis.ask('ACL', 'LOG')).toEqual([]);
+    } finally {
+      await Promise.all([one.close(), other.close()]);
+    }
+  });
+
+  it('is out of reach with a wrong password, which nobody is told', async () => {
+    const settings = redisSettingsOf(`redis://hub:not-the-password@127.0.0.1:${redis.port}`) as RedisSettings;
+    const failure = await openStore(settings, 'fleet', { patienceMs: 1500 }).catch((error: unknown) => error);
+    expect(String(failure)).not.toContain('not-the-password');
+  }, 30_000);
+});
+
+describe('a store over TLS', () => {
+  let folder: string;
+  let port: number;
+  let redis: RedisServer;
+  const file = (name: string): string => join(folder, name);
+  beforeAll(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'tls-'));
+    const made = spawnSync('openssl', [
+      ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2'],
+      ...['-subj', '/CN=redis', '-addext', 'subjectAltName=IP:127.0.0.1', '-keyout', file('key'), '-out', file('cert')],
+    ]);
+    if (made.status !== 0) throw new Error(`openssl made no certificate: ${made.stderr.toString()}`);
+    port = await freePort();
+    redis = await RedisServer.start(
+      ...['--tls-port', String(port), '--tls-cert-file', file('cert'), '--tls-key-file', file('key')],
+      ...['--tls-ca-cert-file', file('cert'), '--tls-auth-clients', 'no'],
+    );
+  });
+  afterAll(async () => {
+    await redis.stop();
+    rmSync(folder, { recursive: true });
+  });
+
+  it('is reached with the authority that is configured, and with no other', async () => {
+    const settings = redisSettingsOf(`rediss://127.0.0.1:${port}`) as RedisSettings;
+    const store = await openStore({ ...settings, tls: { ca: readFileSync(file('cert'), 'utf8') } }, 'fleet');
+    expect(await store.put(NAME, 0, entryOf('one'))).toMatchObject({ kept: true });
+    await store.close();
+    await expect(openStore(settings, 'fleet', { patienceMs: 1500 })).rejects.toThrow(/was not so/);
+  }, 30_000);
+});
