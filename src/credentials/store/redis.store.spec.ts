@@ -1,0 +1,698 @@
+import { Redis } from 'ioredis';
+import { randomBytes, randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+import { z } from 'zod';
+import { RedisServer } from '../../../test/redis.fixture.js';
+import { redisSettingsOf } from '../../config/redis-settings.js';
+import { Secret } from '../../config/secret.js';
+import { officialAccount } from '../../wechat/platforms/official-account.js';
+import type { WechatAnswer, WechatCall } from '../../wechat/wechat.client.js';
+import { WechatRefusal } from '../../wechat/wechat.error.js';
+import { type Clock, SteadyClock } from '../clock.js';
+import { CredentialsService } from '../credentials.service.js';
+import { Source } from '../source.js';
+import { newKey } from './cipher.js';
+import { RedisConnection } from './redis.connection.js';
+import type { RedisPort } from './redis.port.js';
+import { RedisStore } from './redis.store.js';
+import { type Entry, type Follower, type Stored, type StoreEvent, StoreRefused, StoreUnreachable } from './store.js';
+
+const PATIENCE_MS = 10_000;
+const MONTH_SECONDS = 30 * 86_400;
+
+/** Waits for what comes over the network by itself. */
+async function until<T>(look: () => T | Promise<T>): Promise<NonNullable<Awaited<T>>> {
+  const patience = AbortSignal.timeout(PATIENCE_MS);
+  for (;;) {
+    const found = await look();
+    if (found) return found;
+    if (patience.aborted) throw new Error('it did not come');
+    await delay(5);
+  }
+}
+
+/** A hub as far as its store goes: its clock and its ear for messages are the test's. */
+class Hub implements Follower, Clock {
+  readonly store: RedisStore;
+  readonly heard: [name: string, stored: Stored][] = [];
+  readonly events: StoreEvent[] = [];
+  mourned = 0;
+  /** Whether messages get lost on the way here. */
+  isDeaf = false;
+  missed = 0;
+  /** By how much the clock of Redis was moved. */
+  private remoteMs = 0;
+  private passedMs: number;
+  private readonly steady = new SteadyClock();
+  private readonly redis: RedisConnection;
+
+  private constructor(url: string, prefix: string, keys: Secret | undefined, skewMs: number) {
+    const settings = redisSettingsOf(url);
+    if (!settings) throw new Error(`${url} is no address of a Redis server`);
+    this.passedMs = skewMs;
+    this.redis = new RedisConnection(settings);
+    const port: RedisPort = {
+      run: async (script, keys, args) => {
+        const [now, ...reply] = (await this.redis.run(script, keys, args)) as [string, ...unknown[]];
+        return [String(Number(now) + this.remoteMs), ...reply];
+      },
+      listen: (channel, hear) => {
+        this.redis.listen(channel, (message) => {
+          if (this.isDeaf) this.missed += 1;
+          else hear(message);
+        });
+      },
+      close: () => this.redis.close(),
+    };
+    this.store = new RedisStore(
+      { redis: port, clock: this, tell: (event) => void this.events.push(event) },
+      prefix,
+      keys,
+    );
+  }
+
+  /** A hub that is connected, but has not opened its store. */
+  static async connect(
+    { url }: RedisServer,
+    prefix: string,
+    { keys, skewMs = 0 }: { readonly keys?: Secret; readonly skewMs?: number } = {},
+  ): Promise<Hub> {
+    const hub = new Hub(url, prefix, keys, skewMs);
+    await until(() => hub.isConnected());
+    return hub;
+  }
+
+  async open(): Promise<void> {
+    await this.store.open();
+    this.store.follow(this);
+  }
+
+  async isConnected(): Promise<boolean> {
+    return this.redis.run('read', [], []).then(
+      () => true,
+      () => false,
+    );
+  }
+
+  now(): number {
+    return this.steady.now() + this.passedMs;
+  }
+
+  drift(): number {
+    return 0;
+  }
+
+  /** Lets time pass, here and at Redis. */
+  pass(ms: number): void {
+    this.passedMs += ms;
+    this.remoteMs += ms;
+  }
+
+  moveClockOfRedis(ms: number): void {
+    this.remoteMs += ms;
+  }
+
+  hear(name: string, stored: Stored): void {
+    this.heard.push([name, stored]);
+  }
+
+  mourn(): void {
+    this.mourned += 1;
+  }
+
+  /** What it has heard of a name last. */
+  valueOf(name: string): string | undefined {
+    return this.heard.findLast(([each]) => each === name)?.[1].entry.credential?.value;
+  }
+
+  async write(name: string, value: string): Promise<void> {
+    const { revision } = (await this.store.load([name])).get(name) ?? { revision: 0 };
+    const { kept } = await this.store.put(name, revision, entry(value, this.now()));
+    if (!kept) throw new Error('somebody else wrote');
+  }
+
+  async read(name: string): Promise<Entry | undefined> {
+    return (await this.store.load([name])).get(name)?.entry;
+  }
+}
+
+function entry(value: string, issuedAt: number): Entry {
+  return { credential: { value, issuedAt, expiresAt: issuedAt + 7_200_000, version: 1 } };
+}
+
+describe('the store that hubs share', () => {
+  let redis: RedisServer;
+  let prefix: string;
+  let hubs: Hub[];
+  beforeAll(async () => (redis = await RedisServer.start('--rdbcompression', 'no')));
+  afterAll(() => redis.stop());
+  beforeEach(() => {
+    prefix = `test-${randomUUID()}`;
+    hubs = [];
+  });
+  afterEach(async () => {
+    redis.thaw();
+    for (const hub of hubs) await hub.store.close();
+  });
+
+  async function connect(
+    ...more: Parameters<typeof Hub.connect> extends [unknown, unknown, ...infer M] ? M : never
+  ): Promise<Hub> {
+    const hub = await Hub.connect(redis, prefix, ...more);
+    hubs.push(hub);
+    return hub;
+  }
+
+  async function open(...more: Parameters<typeof connect>): Promise<Hub> {
+    const hub = await connect(...more);
+    await hub.open();
+    return hub;
+  }
+
+  const keyOf = (name: string): string => `{${prefix}}:entry:${name}`;
+
+  describe('as for news,', () => {
+    it('lets every hub hear at once what another one wrote', async () => {
+      const [one, other] = [await open(), await open()];
+      await until(async () => ((await redis.ask('PUBSUB', 'NUMSUB', `{${prefix}}:changes`)) as unknown[])[1] === 2);
+      await one.write('shop', 'A');
+      expect(await until(() => other.valueOf('shop'))).toBe('A');
+    });
+
+    it('finds by looking, every two seconds, what was not heard', async () => {
+      const [one, other] = [await open(), await open()];
+      other.isDeaf = true;
+      await one.write('shop', 'A');
+      await one.write('crm', 'B');
+      other.pass(1500);
+      await other.store.catchUp();
+      expect(other.heard).toEqual([]);
+      other.pass(500);
+      await other.store.catchUp();
+      expect([other.valueOf('shop'), other.valueOf('crm')]).toEqual(['A', 'B']);
+      expect(other.mourned).toBe(0);
+    });
+
+    it('looks at once when a message shows that one before it was lost', async () => {
+      const [one, other] = [await open(), await open()];
+      await until(async () => ((await redis.ask('PUBSUB', 'NUMSUB', `{${prefix}}:changes`)) as unknown[])[1] === 2);
+      other.isDeaf = true;
+      await one.write('shop', 'A');
+      await until(() => other.missed);
+      other.isDeaf = false;
+      await one.write('crm', 'B');
+      await until(() => other.valueOf('crm'));
+      await other.store.catchUp();
+      expect(other.valueOf('shop')).toBe('A');
+    });
+
+    it('finds as much as there is, were it thousands', async () => {
+      const [one, other] = [await open(), await open()];
+      other.isDeaf = true;
+      const names = Array.from({ length: 2100 }, (_, i) => `app-${i}`);
+      for (let from = 0; from < names.length; from += 100) {
+        await Promise.all(names.slice(from, from + 100).map((name) => one.store.put(name, 0, entry(name, one.now()))));
+      }
+      other.pass(2000);
+      await other.store.catchUp();
+      expect(names.filter((name) => other.valueOf(name) !== name)).toEqual([]);
+    });
+
+    it('says that something may be lost where more was changed than it remembers', async () => {
+      const [one, other] = [await open(), await open()];
+      other.isDeaf = true;
+      const changes = `redis.call('DEL', KEYS[1])
+        for number = 1, 10000 do redis.call('ZADD', KEYS[1], number + 5, 'app-' .. number) end`;
+      await one.write('shop', 'A');
+      await redis.ask(
+        'EVAL',
+        `${changes} redis.call('SET', KEYS[2], 10005)`,
+        2,
+        `{${prefix}}:changes`,
+        `{${prefix}}:changes:count`,
+      );
+      other.pass(2000);
+      await other.store.catchUp();
+      expect(other.mourned).toBe(1);
+      // From there on it goes as usual.
+      await one.write('crm', 'B');
+      other.pass(2000);
+      await other.store.catchUp();
+      expect([other.valueOf('crm'), other.mourned]).toEqual(['B', 1]);
+    });
+
+    it('notices that it has not looked for long, as after a stop, and looks', async () => {
+      const [one, other] = [await open(), await open()];
+      other.isDeaf = true;
+      await one.write('shop', 'A');
+      expect(other.store.isBehind()).toBe(false);
+      other.pass(10_001);
+      expect(other.store.isBehind()).toBe(true);
+      await other.store.catchUp();
+      expect([other.valueOf('shop'), other.store.isBehind()]).toEqual(['A', false]);
+    });
+  });
+
+  describe('as for clocks,', () => {
+    it('means the same instant to hubs whose clocks are hours apart', async () => {
+      const [ahead, behind] = [await open({ skewMs: 3_600_000 }), await open({ skewMs: -7_200_000 })];
+      await ahead.write('shop', 'A');
+      const expiresIn = ((await behind.read('shop'))?.credential?.expiresAt ?? 0) - behind.now();
+      expect(expiresIn).toBeLessThanOrEqual(7_200_000);
+      expect(expiresIn).toBeGreaterThan(7_190_000);
+    });
+
+    it.each([3600, -3600])(
+      'notices that the clock of Redis was moved by %d s, and lets everything be compared',
+      async (seconds) => {
+        const hub = await open();
+        await hub.write('shop', 'A');
+        hub.moveClockOfRedis(seconds * 1000);
+        await hub.write('crm', 'B');
+        expect([hub.events, hub.mourned]).toEqual([[{ event: 'store-clock-moved', seconds }], 1]);
+        const { expiresAt = 0 } = (await hub.read('crm'))?.credential ?? {};
+        expect(Math.abs(expiresAt - hub.now() - 7_200_000)).toBeLessThan(10_000);
+        expect(hub.mourned).toBe(1);
+      },
+    );
+  });
+
+  describe('as for its key,', () => {
+    const key = (): string => newKey();
+
+    it('is one that all hubs find in Redis, where they were given none, whoever comes first', async () => {
+      const opened = await Promise.all([connect(), connect(), connect()]);
+      await Promise.all(opened.map((hub) => hub.open()));
+      for (const [index, hub] of opened.entries()) await hub.write(`by-${index}`, 'A');
+      for (const hub of opened) {
+        for (const index of opened.keys()) expect((await hub.read(`by-${index}`))?.credential?.value).toBe('A');
+      }
+    });
+
+    it('lets a hub with another one say so, and what to do, instead of acting as if nothing were there', async () => {
+      const one = await open({ keys: new Secret(key()) });
+      await one.write('shop', 'A');
+      for (const keys of [new Secret(key()), undefined]) {
+        const other = await connect(keys ? { keys } : {});
+        const refusal = other.store.open();
+        await expect(refusal).rejects.toThrow(StoreUnreachable);
+        await expect(refusal).rejects.toThrow('give all hubs the same STORE_KEY');
+        await expect(other.store.load(['shop'])).rejects.toThrow(StoreUnreachable);
+        await expect(other.store.put('shop', 0, {})).rejects.toThrow(StoreUnreachable);
+        await expect(other.store.grant('shop', 0)).rejects.toThrow(StoreUnreachable);
+        await other.store.catchUp();
+        expect(other.store.status).toMatchObject({ reachable: false });
+        expect(other.store.status.reason).toContain('STORE_KEY');
+        expect(other.events).toEqual([{ event: 'store-away', reason: other.store.status.reason }]);
+      }
+      expect((await one.read('shop'))?.credential?.value).toBe('A');
+    });
+
+    it('lets those that are there say so when one with another key has written', async () => {
+      const [own, foreign] = [new Secret(key()), new Secret(key())];
+      const [one, stranger] = [await open({ keys: own }), await open({ keys: foreign })];
+      one.isDeaf = true;
+      await stranger.write('shop', 'A');
+      one.pass(2000);
+      await one.store.catchUp();
+      expect(one.store.status.reason).toContain('STORE_KEY');
+      await expect(one.store.grant('shop', 1)).rejects.toThrow(StoreUnreachable);
+    });
+
+    it('can be changed in peace: the first seals, every one opens', async () => {
+      const [old, next] = [key(), key()];
+      const before = await open({ keys: new Secret(old) });
+      await before.write('shop', 'A');
+      const between = await open({ keys: new Secret(`${old},${next}`) });
+      const after = await open({ keys: new Secret(`${next},${old}`) });
+      await after.write('crm', 'B');
+      expect((await between.read('crm'))?.credential?.value).toBe('B');
+      expect((await after.read('shop'))?.credential?.value).toBe('A');
+    });
+
+    it('is refused when it is none', () => {
+      const settings = redisSettingsOf(redis.url);
+      if (!settings) throw new Error('no address');
+      const silent: RedisPort = {
+        run: () => Promise.resolve([]),
+        listen: () => undefined,
+        close: () => Promise.resolve(),
+      };
+      const surroundings = { redis: silent, clock: new SteadyClock(), tell: () => undefined };
+      expect(() => new RedisStore(surroundings, prefix, new Secret('hush'))).toThrow(StoreRefused);
+      expect(() => new RedisStore(surroundings, prefix, new Secret('hush'))).toThrow(
+        /^STORE_KEY must be 32 random bytes/,
+      );
+    });
+  });
+
+  describe('as for what was tampered with,', () => {
+    it('passes an entry over that does not open, tells its name, and takes a new one in its place', async () => {
+      const hub = await open();
+      await hub.write('shop', 'A');
+      await hub.write('crm', 'B');
+      const sealed = Buffer.from(String(await redis.ask('HGET', keyOf('shop'), 'entry')), 'base64');
+      sealed[sealed.length - 1] = (sealed.at(-1) ?? 0) ^ 1;
+      await redis.ask('HSET', keyOf('shop'), 'entry', sealed.toString('base64'));
+      expect([await hub.read('shop'), (await hub.read('crm'))?.credential?.value]).toEqual([{}, 'B']);
+      expect(hub.events).toEqual([{ event: 'store-damaged', name: 'shop' }]);
+      await hub.write('shop', 'C');
+      expect((await hub.read('shop'))?.credential?.value).toBe('C');
+    });
+
+    it.each([
+      ['nothing that was ever sealed', 'hush'],
+      ['nothing at all but a space', ' '],
+    ])('passes over %s', async (_, text) => {
+      const hub = await open();
+      await hub.write('shop', 'A');
+      await redis.ask('HSET', keyOf('shop'), 'entry', text);
+      expect(await hub.read('shop')).toEqual({});
+      expect(hub.events).toEqual([{ event: 'store-damaged', name: 'shop' }]);
+    });
+
+    it('does not take the entry of one name for that of another', async () => {
+      const hub = await open();
+      await hub.write('shop', 'A');
+      await hub.write('crm', 'B');
+      await redis.ask('HSET', keyOf('crm'), 'entry', String(await redis.ask('HGET', keyOf('shop'), 'entry')));
+      expect(await hub.read('crm')).toEqual({});
+      expect(hub.events).toEqual([{ event: 'store-damaged', name: 'crm' }]);
+    });
+
+    it('opens all the same when it is the newest entry that is damaged', async () => {
+      await (await open()).write('shop', 'A');
+      await redis.ask('HSET', keyOf('shop'), 'entry', 'hush');
+      const next = await open();
+      expect(next.events).toEqual([{ event: 'store-damaged', name: 'shop' }]);
+    });
+  });
+
+  describe('as for a Redis that may forget,', () => {
+    afterEach(() => redis.ask('CONFIG', 'SET', 'maxmemory-policy', 'noeviction'));
+
+    it.each(['allkeys-lru', 'volatile-ttl'])('refuses %s, names the setting and says what to do', async (policy) => {
+      await redis.ask('CONFIG', 'SET', 'maxmemory-policy', policy);
+      const hub = await connect();
+      const refusal = hub.store.open();
+      await expect(refusal).rejects.toThrow(StoreRefused);
+      await expect(refusal).rejects.toThrow(
+        `Redis may throw away what it keeps: its maxmemory-policy is ${policy}. Set it to noeviction.`,
+      );
+      await hub.store.catchUp();
+      expect(hub.store.status).toMatchObject({ reachable: false, reason: expect.stringContaining(policy) as string });
+      await redis.ask('CONFIG', 'SET', 'maxmemory-policy', 'noeviction');
+      hub.pass(1000);
+      await hub.store.catchUp();
+      expect(hub.store.status).toMatchObject({ reachable: true });
+      await hub.write('shop', 'A');
+    });
+  });
+
+  describe('as for what is in Redis,', () => {
+    /** Everything that Redis is asked while something happens: by whom, `lua` for what scripts do. */
+    async function watched(work: () => Promise<void>): Promise<{ readonly by: string; readonly args: string[] }[]> {
+      const client = new Redis(redis.url);
+      const monitor = await client.monitor();
+      const seen: { by: string; args: string[] }[] = [];
+      monitor.on('monitor', (_: string, args: string[], by: string) => seen.push({ by, args }));
+      await work();
+      const last = randomUUID();
+      await redis.ask('ECHO', last);
+      await until(() => seen.some(({ args }) => args.includes(last)));
+      monitor.disconnect();
+      client.disconnect();
+      return seen;
+    }
+
+    /** How often each command was called since something began. */
+    async function counted(work: () => Promise<unknown>): Promise<Readonly<Record<string, number>>> {
+      await redis.ask('CONFIG', 'RESETSTAT');
+      await work();
+      const stats = String(await redis.ask('INFO', 'commandstats'));
+      return Object.fromEntries(
+        [...stats.matchAll(/^cmdstat_([^:]+):calls=(\d+)/gm)].map(([, name = '', calls]) => [name, Number(calls)]),
+      );
+    }
+
+    const appSecret = randomBytes(16).toString('hex');
+    let minted: string[];
+
+    /** Hubs with all that is in them, of an app whose secrets are easy to find. */
+    function serviceOn(hub: Hub): CredentialsService {
+      const answers: Readonly<Record<string, () => WechatAnswer>> = {
+        '/cgi-bin/token': () => ({ access_token: mint(), expires_in: 7200 }),
+        '/cgi-bin/ticket/getticket': () => ({ ticket: mint(), expires_in: 7200 }),
+      };
+      const mint = (): string => {
+        const value = randomBytes(24).toString('hex');
+        minted.push(value);
+        return value;
+      };
+      const wechat = {
+        call: (_: unknown, call: WechatCall): Promise<WechatAnswer> => {
+          const answer = answers[call.path];
+          if (call.query?.['type'] === 'wx_card')
+            throw new WechatRefusal('wechat', 40164, `not with ${minted[0] ?? ''}`, true);
+          return answer ? Promise.resolve(answer()) : Promise.reject(new Error(call.path));
+        },
+      };
+      const { store } = hub;
+      return new CredentialsService(
+        { clock: hub, random: () => 0, sleep: (ms) => delay(ms), store, wechat, tell: () => undefined },
+        { burst: 3, everyMs: 30_000 },
+      );
+    }
+
+    async function serve(hub: Hub): Promise<CredentialsService> {
+      const service = serviceOn(hub);
+      const written = { appid: 'wx1', secret: 'x', endpoint: 'classic' };
+      await service.apply(
+        new Map([['shop', officialAccount.schema(z.any().transform(() => new Secret(appSecret))).parse(written)]]),
+      );
+      return service;
+    }
+
+    const tokenOf = (service: CredentialsService): Source => {
+      const source = service.app('shop')?.accessToken;
+      if (!source) throw new Error('the app is not there');
+      return source;
+    };
+
+    beforeEach(() => (minted = []));
+
+    it('nothing can be read: no value, no AppSecret, and not what WeChat said', async () => {
+      const keys = new Secret(newKey());
+      const [one, other] = [await serve(await open({ keys })), await serve(await open({ keys }))];
+      const seen = await watched(async () => {
+        const token = await one.app('shop')?.accessToken.get();
+        await one.app('shop')?.ticket('jsapi')?.get();
+        await expect(one.app('shop')?.ticket('wx_card')?.get()).rejects.toThrow('no usable credential');
+        const source = other.app('shop')?.accessToken;
+        if (source) await other.app('shop')?.rotate(source, token?.value ?? '');
+      });
+      await redis.save();
+      const dump = readFileSync(redis.dump, 'latin1');
+      const told = JSON.stringify(seen);
+      expect(minted.length).toBeGreaterThanOrEqual(3);
+      for (const secret of [...minted, appSecret, keys.reveal(), '40164', 'expiresAt']) {
+        expect([secret, dump.includes(secret), told.includes(secret)]).toEqual([secret, false, false]);
+      }
+      // Which apps there are is no secret; and so it is shown that it could be found.
+      expect([
+        dump.includes('weixin/wx1/classic/access-token'),
+        told.includes('weixin/wx1/classic/access-token'),
+      ]).toEqual([true, true]);
+    });
+
+    it('all keys have one hash tag, so that one node of a cluster has them all, and none is looked for', async () => {
+      const hub = await connect();
+      const seen = await watched(async () => {
+        await hub.open();
+        const service = await serve(hub);
+        const source = service.app('shop')?.accessToken;
+        const token = await source?.get();
+        await service.app('shop')?.ticket('jsapi')?.get();
+        if (source) await service.app('shop')?.rotate(source, token?.value ?? '');
+        hub.pass(2000);
+        await hub.store.catchUp();
+        await service.drain();
+      });
+      const commands = seen.map(({ args: [name = ''] }) => name.toLowerCase());
+      expect(
+        commands.filter((name) => ['keys', 'scan', 'hscan', 'sscan', 'zscan', 'randomkey'].includes(name)),
+      ).toEqual([]);
+      // What the library asks when it connects has no keys.
+      const named = seen.filter(({ by }) => by === 'lua').map(({ args: [, key = ''] }) => key);
+      const keys = named.filter((key) => !['memory', 'server', ''].includes(key));
+      expect(keys.filter((key) => !key.startsWith(`{${prefix}}:`))).toEqual([]);
+      expect(new Set(keys).size).toBeGreaterThanOrEqual(5);
+      for (const { args } of seen.filter(({ args: [name = ''] }) => /^evalsha$/i.test(name))) {
+        const own = args.slice(3, 3 + Number(args[2]));
+        expect(own.filter((key) => !key.startsWith(`{${prefix}}:`))).toEqual([]);
+      }
+    });
+
+    it('a refresh costs two commands, a rotation three, a look one, a read none', async () => {
+      const hub = await open();
+      const service = await serve(hub);
+      const source = tokenOf(service);
+      // Once, so that Redis knows the scripts.
+      await service.app('shop')?.ticket('jsapi')?.get();
+      const { value } = await source.get();
+      const refresh = await counted(() => source.replace(value, () => undefined));
+      const rotation = await counted(async () => service.app('shop')?.rotate(source, (await source.get()).value));
+      const look = await counted(async () => {
+        hub.pass(2000);
+        await hub.store.catchUp();
+      });
+      const reads = await counted(async () => {
+        for (let time = 0; time < 1000; time += 1) await source.get();
+      });
+      expect([refresh, rotation, look, reads].map(({ evalsha = 0, eval: first = 0 }) => evalsha + first)).toEqual([
+        2, 3, 1, 0,
+      ]);
+      // Inside Redis: reading the record, writing it, telling of it.
+      const { evalsha: _, ping: __, hello: ___, config: ____, info: _____, client: ______, ...inner } = refresh;
+      expect(Object.values(inner).reduce((sum, calls) => sum + calls, 0)).toBeLessThanOrEqual(24);
+    });
+
+    it('a record is forgotten when nobody has written it for a month, with a lease or without', async () => {
+      const hub = await open();
+      await hub.write('shop', 'A');
+      await hub.store.grant('crm', 0);
+      await hub.store.grant('pos', 0, { intents: [hub.now()] });
+      for (const name of ['shop', 'crm', 'pos']) {
+        const seconds = Number(await redis.ask('TTL', keyOf(name)));
+        expect([name, seconds > MONTH_SECONDS - 60, seconds <= MONTH_SECONDS]).toEqual([name, true, true]);
+      }
+      await redis.ask('EXPIRE', keyOf('shop'), 100);
+      await hub.write('shop', 'B');
+      expect(await redis.ask('TTL', keyOf('shop'))).toBeGreaterThan(100);
+    });
+
+    it('there is one record for each name, however often it is written', async () => {
+      const hub = await open();
+      for (const value of ['A', 'B', 'C']) await hub.write('shop', value);
+      const lease = (await hub.store.grant('shop', 3)).lease;
+      if (lease) await hub.store.commit(lease, entry('D', hub.now()));
+      expect((await redis.namesOf(prefix)).sort()).toEqual(
+        [keyOf('shop'), `{${prefix}}:changes`, `{${prefix}}:changes:count`, `{${prefix}}:key`].sort(),
+      );
+    });
+  });
+
+  describe('that is frozen', () => {
+    it('is known to be away in half a second, and reads go on from memory', async () => {
+      const hub = await open();
+      let asked = 0;
+      const source = new Source(
+        'shop',
+        () => Promise.resolve({ value: `T${(asked += 1)}`, expiresIn: 7200 }),
+        { supersedesAfterMs: 300_000 },
+        {
+          now: () => hub.now(),
+          random: () => 0,
+          sleep: (ms) => delay(ms),
+          store: hub.store,
+          tell: () => undefined,
+          wake: () => undefined,
+        },
+      );
+      const credential = await source.get();
+      redis.freeze();
+      const startedAt = performance.now();
+      await expect(hub.store.put('crm', 0, {})).rejects.toThrow(new StoreUnreachable('no answer within 500 ms'));
+      const took = performance.now() - startedAt;
+      expect(took).toBeGreaterThan(400);
+      expect(took).toBeLessThan(2000);
+      expect(await source.get()).toEqual(credential);
+      await expect(source.replace(credential.value, () => undefined)).rejects.toMatchObject({
+        cause: expect.any(StoreUnreachable) as unknown,
+      });
+      expect([await source.get(), asked]).toEqual([credential, 1]);
+      await hub.store.catchUp();
+      await hub.store.catchUp();
+      expect(hub.store.status).toMatchObject({ reachable: false, reason: 'no answer within 500 ms' });
+      redis.thaw();
+      await until(async () => {
+        hub.pass(1000);
+        await hub.store.catchUp();
+        return hub.store.status.reachable;
+      });
+      expect(hub.events.map(({ event }) => event)).toEqual(['store-away', 'store-back']);
+      expect((await hub.read('shop'))?.credential?.value).toBe('T1');
+    });
+  });
+
+  describe('whose Redis comes back as another process', () => {
+    /** Asks until the connection is there again. */
+    const reconnected = (hub: Hub): Promise<unknown> => until(() => hub.isConnected());
+
+    it('gives no lease until everybody had the time to write again what was lost', async () => {
+      const [one, other] = [await open(), await open()];
+      await one.write('shop', 'A');
+      await redis.save();
+      await redis.kill();
+      await redis.run();
+      await reconnected(one);
+      // Nobody has looked yet; Redis itself knows that the hub means another process.
+      await expect(one.store.grant('shop', 1)).rejects.toThrow('it may have lost something');
+      await one.store.catchUp();
+      expect([one.mourned, one.store.status.reachable]).toEqual([1, true]);
+      expect(one.events).toContainEqual({ event: 'store-changed' });
+      await expect(one.store.grant('shop', 1)).rejects.toThrow('it may have lost something');
+      await reconnected(other);
+      await expect(other.store.grant('shop', 1)).rejects.toThrow('it may have lost something');
+      one.pass(4000);
+      await expect(one.store.grant('shop', 1)).rejects.toThrow('it may have lost something');
+      one.pass(1100);
+      expect((await one.store.grant('shop', 1)).lease).toBeDefined();
+    });
+
+    it('takes again what was lost, sealed so that all can open it', async () => {
+      const [one, other] = [await open(), await open()];
+      await one.write('shop', 'A');
+      await redis.goBackToNothing();
+      await redis.run();
+      for (const hub of [one, other]) {
+        await reconnected(hub);
+        hub.pass(2000);
+        await hub.store.catchUp();
+        expect(hub.mourned).toBe(1);
+        expect(await hub.read('shop')).toBeUndefined();
+      }
+      await one.write('shop', 'A');
+      expect((await other.read('shop'))?.credential?.value).toBe('A');
+      const late = await open();
+      expect((await late.read('shop'))?.credential?.value).toBe('A');
+    });
+
+    it('notices that it was emptied, though it is the same process', async () => {
+      const hub = await open();
+      await hub.write('shop', 'A');
+      await redis.ask('FLUSHALL');
+      hub.pass(2000);
+      await hub.store.catchUp();
+      expect([hub.mourned, hub.events]).toEqual([1, [{ event: 'store-changed' }]]);
+    });
+
+    it('is followed from there on', async () => {
+      const [one, other] = [await open(), await open()];
+      await one.write('shop', 'A');
+      await redis.goBackToNothing();
+      await redis.run();
+      for (const hub of [one, other]) {
+        await reconnected(hub);
+        hub.pass(2000);
+        await hub.store.catchUp();
+      }
+      other.isDeaf = true;
+      await one.write('crm', 'B');
+      other.pass(2000);
+      await other.store.catchUp();
+      expect([other.valueOf('crm'), other.mourned]).toEqual(['B', 1]);
+    });
+  });
+});
