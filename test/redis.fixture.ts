@@ -103,9 +103,7 @@ export class RedisServer {
 
   /** Opens a store on it, as a hub with that prefix would. */
   open(prefix: string, opening?: Opening): Promise<RedisStore> {
-    const settings = redisSettingsOf(this.url);
-    if (!settings) throw new Error(`${this.url} is no address of a Redis server`);
-    return openStore(settings, prefix, opening);
+    return openStore(settingsOf(this.url), prefix, opening);
   }
 
   /** The names of what hubs with that prefix keep there. */
@@ -186,6 +184,13 @@ export class RedisServer {
     await this.kill();
     if (this.folder) rmSync(this.folder, { recursive: true, force: true });
   }
+}
+
+/** How a hub reads a REDIS_URL. */
+export function settingsOf(url: string): RedisSettings {
+  const settings = redisSettingsOf(url);
+  if (!settings) throw new Error(`${url} is no address of a Redis server`);
+  return settings;
 }
 
 /** What a store may be opened with, where the usual will not do. */

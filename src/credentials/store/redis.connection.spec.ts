@@ -2,8 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { freePort, openStore, RedisServer, until } from '../../../test/redis.fixture.js';
-import { type RedisSettings, redisSettingsOf } from '../../config/redis-settings.js';
+import { freePort, openStore, RedisServer, settingsOf, until } from '../../../test/redis.fixture.js';
 import type { RedisStore } from './redis.store.js';
 import type { Entry } from './store.js';
 
@@ -25,7 +24,7 @@ describe('a store behind Sentinels', () => {
     master = await RedisServer.start();
     replica = await RedisServer.start('--replicaof', `127.0.0.1 ${master.port}`, '--repl-diskless-sync-delay', '0');
     sentinel = await RedisServer.startSentinel(master, 'hub');
-    const settings = redisSettingsOf(`redis+sentinel://127.0.0.1:${sentinel.port}/hub`) as RedisSettings;
+    const settings = settingsOf(`redis+sentinel://127.0.0.1:${sentinel.port}/hub`);
     store = await openStore(settings, 'fleet');
   }, 30_000);
   afterAll(async () => {
@@ -41,7 +40,7 @@ describe('a store behind Sentinels', () => {
     await master.kill();
     await until(async () => {
       await store.catchUp();
-      return (await valueIn(store).catch(() => undefined)) === 'one' && (store.status?.reachable ?? false);
+      return (await valueIn(store).catch(() => undefined)) === 'one' && store.status.reachable;
     }, 25_000);
     expect(await store.put(NAME, 1, entryOf('two'))).toMatchObject({ kept: true });
     expect(await replica.ask('ROLE')).toMatchObject({ 0: 'master' });
@@ -60,9 +59,7 @@ describe('a store on a cluster', () => {
 
   it('keeps everything on one node, gives leases there, and lets others hear, whichever node they asked first', async () => {
     const urls = nodes.map(({ port }) => `redis+cluster://127.0.0.1:${port}`);
-    const [one, other] = await Promise.all(
-      urls.slice(0, 2).map((url) => openStore(redisSettingsOf(url) as RedisSettings, 'fleet')),
-    );
+    const [one, other] = await Promise.all(urls.slice(0, 2).map((url) => openStore(settingsOf(url), 'fleet')));
     if (!one || !other) throw new Error('there are two');
     try {
       const heard = new Promise<string | undefined>((resolve) => {
@@ -98,9 +95,7 @@ describe('a store that wants to know who asks', () => {
 
   it('lets in a user with the rights that the documentation names, and nothing is missing', async () => {
     const url = `redis://hub:${encodeURIComponent(password)}@127.0.0.1:${redis.port}`;
-    const [one, other] = await Promise.all(
-      [url, url].map((each) => openStore(redisSettingsOf(each) as RedisSettings, 'wechat-token-hub')),
-    );
+    const [one, other] = await Promise.all([url, url].map((each) => openStore(settingsOf(each), 'wechat-token-hub')));
     if (!one || !other) throw new Error('there are two');
     try {
       const heard = new Promise((resolve) => {
@@ -117,7 +112,7 @@ describe('a store that wants to know who asks', () => {
   });
 
   it('is out of reach with a wrong password, which nobody is told', async () => {
-    const settings = redisSettingsOf(`redis://hub:not-the-password@127.0.0.1:${redis.port}`) as RedisSettings;
+    const settings = settingsOf(`redis://hub:not-the-password@127.0.0.1:${redis.port}`);
     const failure = await openStore(settings, 'fleet', { patienceMs: 1500 }).catch((error: unknown) => error);
     expect(String(failure)).not.toContain('not-the-password');
   }, 30_000);
@@ -147,7 +142,7 @@ describe('a store over TLS', () => {
   });
 
   it('is reached with the authority that is configured, and with no other', async () => {
-    const settings = redisSettingsOf(`rediss://127.0.0.1:${port}`) as RedisSettings;
+    const settings = settingsOf(`rediss://127.0.0.1:${port}`);
     const store = await openStore({ ...settings, tls: { ca: readFileSync(file('cert'), 'utf8') } }, 'fleet');
     expect(await store.put(NAME, 0, entryOf('one'))).toMatchObject({ kept: true });
     await store.close();
