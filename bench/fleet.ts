@@ -22,7 +22,7 @@ const ANSWER_MS = { least: 50, most: 150 };
 const VALUE_LENGTH = 136;
 const STOPPED_MS = 10 * MINUTE;
 /** How often to look whether a hub has all that it should. */
-const LOOK_MS = 5 * MINUTE;
+const LOOK_MS = 15 * MINUTE;
 const LOOK_CLOSELY_MS = 100;
 
 /** When what happens, in minutes from the start. A life of two hours is renewed five minutes before its end. */
@@ -89,7 +89,7 @@ export interface FleetFigures {
   readonly byTheStopped: number;
   /** From when it ran again until it had everything. */
   readonly recoveredMs: number;
-  /** Credentials that some running hub had not, by the looks every five minutes. */
+  /** Credentials that some running hub had not, by the looks every quarter of an hour. */
   readonly missed: number;
 }
 

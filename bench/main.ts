@@ -206,7 +206,7 @@ async function showFleet(): Promise<void> {
         ['keys that one of them had, at most', number(Math.max(...all.map(({ mostKeys }) => mostKeys)))],
         ['new values of the stopped hub before that', number(figures.byTheStopped)],
         ['s until it had everything again', number(figures.recoveredMs / 1000, 1)],
-        ['credentials without a usable value, at looks every 5 min', number(figures.missed)],
+        ['credentials without a usable value, at looks every 15 min', number(figures.missed)],
       ],
     ),
   );
