@@ -2,12 +2,13 @@ import type { NextFunction, Request, Response } from 'express';
 import { randomUUID } from 'node:crypto';
 
 const HEADER = 'X-Request-Id';
-const WELL_FORMED = /^[A-Za-z0-9._~:/+=-]{1,128}$/;
+/** What an id of a request may look like. */
+export const REQUEST_ID = /^[A-Za-z0-9._~:/+=-]{1,128}$/;
 
 /** Gives every request an id, the client's own where it is well-formed, and sends it back. */
 export function giveRequestId(request: Request, response: Response, next: NextFunction): void {
   const asked = request.headers['x-request-id'];
-  const requestId = typeof asked === 'string' && WELL_FORMED.test(asked) ? asked : randomUUID();
+  const requestId = typeof asked === 'string' && REQUEST_ID.test(asked) ? asked : randomUUID();
   Object.assign(request, { requestId });
   response.setHeader(HEADER, requestId);
   next();

@@ -2,13 +2,14 @@ import type { OpenAPIObject } from '@nestjs/swagger';
 import { z } from 'zod';
 import { APP_NAME } from '../config/hub-file.js';
 import { PROBLEM_JSON, type Particulars, type Problem } from '../http/problems.js';
+import { REQUEST_ID } from '../http/request-id.js';
 
 type ComponentsObject = Required<NonNullable<OpenAPIObject['components']>>;
 type JsonSchema = ComponentsObject['schemas'][string];
 type ResponseObject = ComponentsObject['responses'][string];
 
 /** A place of the document that says what is meant. */
-export interface Reference {
+interface Reference {
   readonly $ref: string;
 }
 
@@ -26,7 +27,7 @@ export interface Answer {
 const HEADERS = {
   'X-Request-Id': {
     description: "The id of the request: the client's own if it sent a well-formed one.",
-    schema: z.string().regex(/^[A-Za-z0-9._~:/+=-]{1,128}$/),
+    schema: z.string().regex(REQUEST_ID),
   },
   'Cache-Control': { description: 'Nothing may be kept on the way.', schema: z.literal('no-store') },
   ETag: { description: 'The version of the credential.', schema: z.string().regex(/^"\d+"$/) },
