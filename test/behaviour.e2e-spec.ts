@@ -87,7 +87,8 @@ describe('a hub with one app', () => {
 
     it('fails fast for a crowd while nothing is usable, at the cost of one call', async () => {
       stage.simulator.world.faults.add({ kind: 'status', status: 502 });
-      const replies = await many(200, () => stage.ask('/access-token'));
+      // All of them within the second after which WeChat is asked again, on a busy machine, too.
+      const replies = await many(50, () => stage.ask('/access-token'));
       expect(statuses(replies)).toEqual(new Set([503]));
       expect(count('/cgi-bin/token')).toBe(1);
     });
