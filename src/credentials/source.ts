@@ -530,9 +530,13 @@ export class Source implements Kept {
     const { entry, revision } = this.known;
     // Old news, and not a store that has forgotten: what is known is newer than the question.
     if (told.revision < revision && seen !== revision) return;
-    const stored = { ...told, entry: trusted(told.entry, this.outside.now()) };
+    const isAhead = isOfTheFuture(told.entry, this.outside.now());
+    // How long a value has lived that is remembered here, too, is known, wherever a clock was moved to.
+    const isUndated = isAhead && told.entry.credential?.value !== entry.credential?.value;
+    const stored = isUndated ? { ...told, entry: undated(told.entry, this.outside.now()) } : told;
     if (!this.unsaved && stored.revision === revision && isSame(stored.entry, entry)) return;
-    const isNext = !this.unsaved && stored.revision > revision && mayFollow(stored.entry, entry, this.nature);
+    const mayBeNext = !this.unsaved && stored.revision > revision && isAhead === isUndated;
+    const isNext = mayBeNext && mayFollow(stored.entry, entry, this.nature);
     if (isNext) this.remember(stored);
     else this.settle(stored);
     this.reckon();
@@ -588,11 +592,15 @@ export class Source implements Kept {
   }
 }
 
-/** The clock went back since the value was stored: how long it has lived, nobody knows. Its version still counts. */
-function trusted(entry: Entry, now: number): Entry {
+/** Whether the clock went back since the value was stored. */
+function isOfTheFuture({ credential }: Entry, now: number): boolean {
+  return credential !== undefined && credential.issuedAt > now + CLOCK_SLACK_MS;
+}
+
+/** The entry without its value, of which nobody knows how long it has lived. The version still counts. */
+function undated(entry: Entry, now: number): Entry {
   const { credential } = entry;
-  if (!credential || credential.issuedAt <= now + CLOCK_SLACK_MS) return entry;
-  return { ...entry, credential: { ...credential, value: '', issuedAt: now, expiresAt: 0 } };
+  return { ...entry, ...(credential && { credential: { ...credential, value: '', issuedAt: now, expiresAt: 0 } }) };
 }
 
 /** Whether two entries hold the same credential, as far as instants can be told from one clock to another. */
