@@ -117,8 +117,9 @@ class Hub implements Follower, Clock {
     this.heard.push([name, stored]);
   }
 
-  mourn(): void {
+  mourn(): Promise<void> {
     this.mourned += 1;
+    return Promise.resolve();
   }
 
   /** What it has heard of a name last. */
