@@ -38,6 +38,8 @@ class Hub implements Follower, Clock {
   readonly heard: [name: string, stored: Stored][] = [];
   readonly events: StoreEvent[] = [];
   mourned = 0;
+  /** What looking at everything comes to. */
+  looking = Promise.resolve();
   /** Whether messages get lost on the way here. */
   isDeaf = false;
   missed = 0;
@@ -119,7 +121,7 @@ class Hub implements Follower, Clock {
 
   mourn(): Promise<void> {
     this.mourned += 1;
-    return Promise.resolve();
+    return this.looking;
   }
 
   /** What it has heard of a name last. */
@@ -220,19 +222,36 @@ describe('the store that hubs share', () => {
       expect(names.filter((name) => other.valueOf(name) !== name)).toEqual([]);
     });
 
+    /** Lets more change at once than Redis remembers the names of. */
+    const changeMuch = async (): Promise<void> => {
+      const changes = `redis.call('DEL', KEYS[1])
+        for number = 1, 10000 do redis.call('ZADD', KEYS[1], number + 5, 'app-' .. number) end`;
+      const keys = [`{${prefix}}:changes`, `{${prefix}}:changes:count`];
+      await redis.ask('EVAL', `${changes} redis.call('SET', KEYS[2], 10005)`, keys.length, ...keys);
+    };
+
+    it('has not caught up before everything was looked at, and looks again if that came to nothing', async () => {
+      const [one, other] = [await open(), await open()];
+      other.isDeaf = true;
+      await one.write('shop', 'A');
+      await changeMuch();
+      other.looking = Promise.reject(new StoreUnreachable('ECONNRESET'));
+      other.pass(2000);
+      await other.store.catchUp();
+      expect([other.mourned, other.store.status.reachable]).toEqual([1, false]);
+
+      let isLookedAt = false;
+      other.looking = delay(20).then(() => void (isLookedAt = true));
+      other.pass(2000);
+      await other.store.catchUp();
+      expect([other.mourned, isLookedAt, other.store.status.reachable]).toEqual([2, true, true]);
+    });
+
     it('says that something may be lost where more was changed than it remembers', async () => {
       const [one, other] = [await open(), await open()];
       other.isDeaf = true;
-      const changes = `redis.call('DEL', KEYS[1])
-        for number = 1, 10000 do redis.call('ZADD', KEYS[1], number + 5, 'app-' .. number) end`;
       await one.write('shop', 'A');
-      await redis.ask(
-        'EVAL',
-        `${changes} redis.call('SET', KEYS[2], 10005)`,
-        2,
-        `{${prefix}}:changes`,
-        `{${prefix}}:changes:count`,
-      );
+      await changeMuch();
       other.pass(2000);
       await other.store.catchUp();
       expect(other.mourned).toBe(1);
