@@ -426,7 +426,7 @@ describe('a secret in a file', () => {
     const [secret, key] = [file('secret', 'app-secret\n'), file('key', 'k'.repeat(32))];
     const { apps, clients, files } = read({ APPID, APPSECRET_FILE: secret, JWT_KEY_web_FILE: key });
     expect([...apps.keys(), ...clients.keys()]).toEqual(['default', 'web']);
-    expect(clients.get('web')?.key.export()).toEqual(Buffer.from('k'.repeat(32)));
+    expect(clients.get('web')?.keys[0]?.key.export()).toEqual(Buffer.from('k'.repeat(32)));
     expect(files).toEqual(new Set([secret, key]));
   });
 
@@ -458,7 +458,7 @@ describe('the key of a client', () => {
       JWT_KEY_shop_FILE: file('shop', 'c'.repeat(32)),
     });
     expect([...clients.keys()].sort()).toEqual(['WEB', 'Web-2.0_x', 'shop', 'web']);
-    expect(clients.get('WEB')?.key.export()).toEqual(Buffer.from('b'.repeat(32)));
+    expect(clients.get('WEB')?.keys[0]?.key.export()).toEqual(Buffer.from('b'.repeat(32)));
   });
 
   it.each(['', '-web', '.web', 'we b', 'wéb', 'a/b', 'x'.repeat(65)])('cannot have the kid %j', (kid) => {
