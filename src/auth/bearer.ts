@@ -46,9 +46,7 @@ export function readBearer(rawHeaders: readonly string[]): Bearer {
   const token = /^bearer +([A-Za-z0-9._-]+)$/i.exec(value)?.[1];
   if (token === undefined) throw new Unauthenticated('the Authorization header is not Bearer and one token');
   if (token.length > MAX_TOKEN_LENGTH) throw new Unauthenticated('the token is too long');
-  const parts = token.split('.');
-  if (parts.length !== 3) throw new Unauthenticated('the token has not three parts');
-  const [header, payload, signature] = parts.map(decode) as [Buffer, Buffer, Buffer];
+  const [header, payload, signature] = partsOf(token);
 
   const { kid, alg, typ, ...others } = readObject(header, 'header');
   if (typeof kid !== 'string' || !KID.test(kid)) throw new Unauthenticated('the kid is no kid');
@@ -59,6 +57,16 @@ export function readBearer(rawHeaders: readonly string[]): Bearer {
   const claims = readObject(payload, 'payload', kid);
   if (signature.length === 0) throw new Unauthenticated('the signature is empty', kid);
   return { token, kid, alg, claims };
+}
+
+/**
+ * Takes a token apart into header, payload and signature; whether the signature holds is for `signature.ts` to say.
+ * @throws Unauthenticated when they are not three, each in the one canonical form.
+ */
+export function partsOf(token: string): [header: Buffer, payload: Buffer, signature: Buffer] {
+  const parts = token.split('.');
+  if (parts.length !== 3) throw new Unauthenticated('the token has not three parts');
+  return parts.map(decode) as [Buffer, Buffer, Buffer];
 }
 
 /** Reads base64url in its one canonical form: no padding, and no bits that say nothing. */

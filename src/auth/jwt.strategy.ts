@@ -39,8 +39,9 @@ export class JwtStrategy extends PassportStrategy(Strategy) {
         done: (error: null, key: KeyObject | undefined) => void,
       ): void => {
         const { keys } = ring.secretsFor(bearer);
-        const [only, other] = keys;
-        done(null, other ? (keys.find((key) => isSignedWith(key, token)) ?? other) : only);
+        const [first, ...others] = keys;
+        // Where there are two, the library gets the one that signed.
+        done(null, others.find((key) => isSignedWith(key, token)) ?? first);
       },
       // At this level and not among jsonWebTokenOptions, where the list would be overwritten with nothing.
       algorithms: ['HS256'],

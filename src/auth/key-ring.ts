@@ -83,10 +83,10 @@ export class KeyRing {
  * against one: it takes as long, and fails as it should.
  */
 function keysOfNobody(): Readonly<Record<Algorithm, KeyObject>> {
-  // A number with these bits set has 2,048 of them and is odd, and that is all it takes to calculate.
+  // As large as real ones are, and odd: that is all it takes to calculate with it. To find primes would take long.
   const modulus = randomBytes(256);
-  modulus[0] = 0xff;
-  modulus[255] = 0xff;
+  modulus.writeUInt8(modulus.readUInt8(0) | 0xc0, 0);
+  modulus.writeUInt8(modulus.readUInt8(255) | 1, 255);
   const rsa = createPublicKey({ key: { kty: 'RSA', n: modulus.toString('base64url'), e: 'AQAB' }, format: 'jwk' });
   return {
     HS256: createSecretKey(randomBytes(32)),
