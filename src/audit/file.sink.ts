@@ -1,3 +1,4 @@
+import { write } from 'node:fs';
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { BEGINNING, type Ending, endingAfter, type Link, mayBeTorn, NOTHING_YET, readLine } from './chain.js';
@@ -67,7 +68,7 @@ export class FileSink extends Sink {
   override async write(bytes: Buffer): Promise<Written> {
     let written = 0;
     try {
-      while (written < bytes.length) written += (await this.handle.write(bytes, written)).bytesWritten;
+      while (written < bytes.length) written += await writeSome(this.handle, bytes, written);
       if (this.isDurable) await this.handle.datasync();
       return { bytes: written };
     } catch (error) {
@@ -88,6 +89,16 @@ export class FileSink extends Sink {
       throw error;
     }
   }
+}
+
+/** By the number of the file, which is a good deal quicker than by the handle. */
+function writeSome({ fd }: FileHandle, bytes: Buffer, from: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    write(fd, bytes, from, (error, count) => {
+      if (error) reject(error);
+      else resolve(count);
+    });
+  });
 }
 
 /** A file that exists keeps its mode: whoever made it may want a shipper of logs to read it. */

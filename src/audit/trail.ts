@@ -1,3 +1,4 @@
+import { setImmediate as endOfTurn } from 'node:timers/promises';
 import { behindLast, chained, type Ending, endingAfter, hashOf, type Link } from './chain.js';
 import { codeOf } from './file.sink.js';
 import type { AuditKeys } from './keys.js';
@@ -126,6 +127,8 @@ export class Trail {
   }
 
   private async writeOn(): Promise<void> {
+    // Whoever comes in the same turn of the loop comes along; a write costs more than a record.
+    await endOfTurn();
     for (let isWritten = true; this.waiting.length > 0 || (isWritten && this.trouble);) {
       isWritten = await this.writeBatch(this.waiting.splice(0));
     }
