@@ -298,7 +298,8 @@ export class Source implements Kept {
         if (left) await this.awaitNews(heldForMs, look);
       } catch (error) {
         if (error instanceof Overtaken) this.outside.tell({ event: 'overtaken' });
-        else throw error;
+        // What another hub got while this one failed may do.
+        else if (!(error instanceof Unavailable) || this.flawOf(this.current, policy)) throw error;
       }
     }
   }

@@ -206,9 +206,14 @@ describe('two hubs', () => {
       const stage = new Stage(classic, [value('A'), value('B')]);
       stage.luck = () => 0;
       const [one, other] = [await stage.open(), await stage.open()];
+      // So that it becomes due between two rounds of the clockwork.
+      await stage.time.pass(100);
       await stage.credential(one.source.get());
       stage.latency = 5000;
-      await stage.time.passUntil((one.source.current?.issuedAt ?? 0) + 6_901_000);
+      await stage.time.passUntil((one.source.current?.issuedAt ?? 0) + 6_900_001);
+      // Both find it due before either has heard of the other.
+      for (const { source } of [one, other]) void source.wake();
+      await stage.time.pass(1000);
       expect(stage.asks).toHaveLength(2);
       const before = stage.now();
       expect((await stage.credential(other.source.get())).value).toBe('A');
@@ -216,7 +221,7 @@ describe('two hubs', () => {
       await stage.time.pass(10_000);
       for (const { source } of [one, other]) expect(source.current?.value).toBe('B');
       expect(stage.asks).toHaveLength(2);
-      // Nor does the renewal go on asking for the lease: one for the first value, and one each.
+      // Nor does the other renewal go on asking for the lease: there is one for the first value, and one each.
       expect(one.grants.length + other.grants.length).toBe(3);
     });
 
