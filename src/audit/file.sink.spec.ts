@@ -157,6 +157,29 @@ describe('the file of an audit', () => {
     expect(await findingsIn(older, path)).toEqual(['up to 31']);
   });
 
+  it('is missed when it is gone with its folder, however often it is tried, and comes back with that', async () => {
+    const place = join(folder, 'place');
+    mkdirSync(place);
+    path = join(place, 'audit.jsonl');
+    const { trail, sink } = await open();
+    const append = (): Promise<string> =>
+      trail.append({ event: 'hand-out', outcome: 'given' }).then(
+        () => 'recorded',
+        () => 'lost',
+      );
+    expect(await append()).toBe('recorded');
+    renameSync(place, join(folder, 'elsewhere'));
+    sink.reopen();
+    expect([await append(), await append(), await append()]).toEqual(['lost', 'lost', 'lost']);
+    mkdirSync(place);
+    expect(await append()).toBe('recorded');
+    await trail.close();
+    expect(await findingsIn(join(folder, 'elsewhere', 'audit.jsonl'), path)).toEqual([
+      expect.stringMatching(/^1: says that 3 record\(s\) could not be written/),
+      'up to 3',
+    ]);
+  });
+
   it('is not left while it is where it was', async () => {
     const { trail, sink } = await open();
     for (let i = 0; i < 3; i += 1) {

@@ -55,14 +55,16 @@ export class FileSink extends Sink {
   }
 
   override async turnOver(): Promise<boolean> {
-    const now = performance.now();
-    if (now < this.lookAt) return false;
-    this.lookAt = now + LOOK_MS;
-    if (await this.isInPlace()) return false;
-    const old = this.handle;
-    this.handle = await openToAppend(this.path, this.isDurable);
-    await old.close().catch(() => undefined);
-    return true;
+    if (performance.now() < this.lookAt) return false;
+    const isInPlace = await this.isInPlace();
+    if (!isInPlace) {
+      const old = this.handle;
+      this.handle = await openToAppend(this.path, this.isDurable);
+      await old.close().catch(() => undefined);
+    }
+    // Not before that: as long as there is no new file, the old one must not be written to as if it were in place.
+    this.lookAt = performance.now() + LOOK_MS;
+    return !isInPlace;
   }
 
   override async write(bytes: Buffer): Promise<Written> {
