@@ -18,7 +18,8 @@ export interface Cost {
   readonly requestsPerSecond: Spread;
 }
 
-interface Round {
+/** What one round of requests came to. */
+export interface Round {
   readonly cpuMicroseconds: number;
   readonly requestsPerSecond: number;
 }
@@ -75,7 +76,8 @@ export async function handOut(rounds: number, seconds: number): Promise<Cost[]> 
   }
 }
 
-async function load(program: Program, path: string, seconds: number): Promise<Round> {
+/** Asks for a path as fast as it is answered, over as many connections as clients that ask at once. */
+export async function load(program: Program, path: string, seconds: number): Promise<Round> {
   const cpuBefore = program.cpuMs;
   const cannon = [fromCheckout('node_modules/autocannon/autocannon.js'), '--json', '--no-progress'];
   const burst = ['-c', String(CONNECTIONS), '-d', String(seconds), '-H', `Authorization=${BEARER}`];

@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { audit } from './audit.js';
 import { number, shown, table } from './figures.js';
 import { fleet, type Period } from './fleet.js';
 import { handOut } from './hand-out.js';
@@ -52,6 +53,7 @@ const plan = options.short
 const verdicts: string[] = [];
 const benchmarks: Readonly<Record<string, () => Promise<void>>> = {
   'hand-out': showHandOut,
+  audit: showAudit,
   memory: showMemory,
   tick: showTick,
   store: showStore,
@@ -81,6 +83,22 @@ async function showHandOut(): Promise<void> {
         shown(cpuMicroseconds),
         shown(timesBare, 1),
         shown(requestsPerSecond),
+      ]),
+    ),
+  );
+}
+
+async function showAudit(): Promise<void> {
+  const costs = await audit(plan.rounds, plan.seconds);
+  say(
+    table(
+      `The audit: a token to a client, ${plan.rounds} rounds of ${plan.seconds} s, median (min–max)`,
+      ['audit', 'requests per second', '× without', 'CPU µs per request'],
+      costs.map(({ audit: name, requestsPerSecond, ofWithout, cpuMicroseconds }) => [
+        name,
+        shown(requestsPerSecond),
+        shown(ofWithout, 2),
+        shown(cpuMicroseconds),
       ]),
     ),
   );

@@ -1,5 +1,6 @@
 import { type DynamicModule, Global, Module } from '@nestjs/common';
 import { ConfigModule } from '@nestjs/config';
+import { Audit } from './audit/audit.js';
 import { AuthModule } from './auth/auth.module.js';
 import { LiveConfiguration } from './config/live-configuration.js';
 import { Clock } from './credentials/clock.js';
@@ -18,6 +19,7 @@ export interface Foundations {
   readonly clock: Clock;
   readonly store: Store;
   readonly journal: Journal;
+  readonly audit: Audit;
   readonly metrics: Metrics;
 }
 
@@ -25,7 +27,7 @@ export interface Foundations {
 @Global()
 @Module({})
 export class AppModule {
-  static of({ configuration, clock, store, journal, metrics }: Foundations): DynamicModule {
+  static of({ configuration, clock, store, journal, audit, metrics }: Foundations): DynamicModule {
     const { metricsPort } = configuration.current.settings;
     return {
       module: AppModule,
@@ -49,8 +51,9 @@ export class AppModule {
         { provide: Clock, useValue: clock },
         { provide: Store, useValue: store },
         { provide: Journal, useValue: journal },
+        { provide: Audit, useValue: audit },
       ],
-      exports: [LiveConfiguration, Clock, Store, Journal],
+      exports: [LiveConfiguration, Clock, Store, Journal, Audit],
     };
   }
 }

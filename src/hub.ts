@@ -5,9 +5,12 @@ import { readFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { AppModule } from './app.module.js';
+import { Audit } from './audit/audit.js';
+import { type Change, changesBetween } from './config/changes.js';
 import type { Settings } from './config/environment.js';
 import { LiveConfiguration } from './config/live-configuration.js';
 import type { Environment } from './config/secret-reader.js';
+import { auditedOf } from './credentials/audited.js';
 import { lineOf } from './credentials/chronicle.js';
 import { type Clock, SteadyClock } from './credentials/clock.js';
 import { CredentialsService } from './credentials/credentials.service.js';
@@ -20,6 +23,7 @@ import { HubAdapter } from './http/hub.adapter.js';
 import { JsonBody } from './http/json-body.js';
 import { ProblemFilter } from './http/problem.filter.js';
 import { malformed } from './http/query.js';
+import { sourceAddressOf } from './http/source-address.js';
 import { hubLogger } from './hub.logger.js';
 import { Metrics } from './metrics/metrics.js';
 import { MetricsServer } from './metrics/metrics.server.js';
@@ -33,6 +37,9 @@ const PATIENCE_MS = 25_000;
 /** How long a start waits for the shared store before it goes on without. */
 const STORE_PATIENCE_MS = 3000;
 const STORE_AGAIN_MS = 100;
+
+/** A record stays a line that can be read; the log has all of them. */
+const FAULTS_RECORDED = 10;
 
 /** Leaves `__proto__` and `constructor` where a schema can refuse them; Nest would drop them unseen. */
 class StrictPipe extends StandardSchemaValidationPipe {
@@ -74,6 +81,16 @@ async function isOpened(store: RedisStore): Promise<boolean> {
   }
 }
 
+/** Opens the audit behind the store, whose lock keeps a second hub away from both. */
+async function openAudit({ audit }: Settings, journal: Journal, store: Store): Promise<Audit> {
+  try {
+    return await Audit.open(audit, { sourceAddressOf, tell: (event) => journal.tell(event) });
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
+}
+
 /** Writes what happens into the log. */
 function logOf(clock: Clock): (event: HubEvent) => void {
   const logger = new Logger('Credentials');
@@ -99,6 +116,8 @@ export class Hub {
     private readonly app: NestExpressApplication,
     private readonly adapter: HubAdapter,
     private readonly configuration: LiveConfiguration<App>,
+    /** Who was given what; its file may be renamed while it is written. */
+    readonly audit: Audit,
     /** The port it listens on. */
     readonly port: number,
     private readonly metricsServer: MetricsServer | undefined,
@@ -125,8 +144,9 @@ export class Hub {
     journal.follow((event) => metrics.count(event));
     // Ahead of the framework, which would wrap the reason for a refusal into a report of its own.
     const store = await openStore(settings, clock, journal);
+    const audit = await openAudit(settings, journal, store);
     const adapter = new HubAdapter((answered) => metrics.countAnswered(answered));
-    const foundations = { configuration, clock, store, journal, metrics };
+    const foundations = { configuration, clock, store, journal, audit, metrics };
     const app = await NestFactory.create<NestExpressApplication>(AppModule.of(foundations), adapter, {
       bodyParser: false,
       abortOnError: false,
@@ -134,11 +154,18 @@ export class Hub {
     let metricsServer: MetricsServer | undefined;
     try {
       const credentials = app.get(CredentialsService);
+      const find = (name: string, kind: string) => credentials.app(name)?.kept.get(kind)?.current;
+      journal.follow((event) => {
+        const record = auditedOf(event, find);
+        if (record) void audit.note(record);
+      });
+      const { apps, clients } = configuration.current;
+      await audit.note({ event: 'start', outcome: 'started', hub: version, apps: apps.size, clients: clients.size });
       await credentials.apply(configuration.current.apps);
-      metrics.watch({ credentials, isConfigurationRefused: () => configuration.refused !== undefined });
+      metrics.watch({ credentials, audit, isConfigurationRefused: () => configuration.refused !== undefined });
       app.useGlobalInterceptors(new JsonBody());
       app.useGlobalPipes(new StrictPipe({ exceptionFactory: malformed }));
-      app.useGlobalFilters(new ProblemFilter(() => credentials.clock.now()));
+      app.useGlobalFilters(new ProblemFilter(() => credentials.clock.now(), audit));
       await app.init();
       app.get(OpenapiController).describe(app, version);
       if (settings.metricsPort !== undefined) {
@@ -148,10 +175,12 @@ export class Hub {
     } catch (error) {
       await metricsServer?.close();
       await app.close();
+      await audit.note({ event: 'stop', outcome: 'not-started' });
+      await audit.close();
       throw error;
     }
     const { port } = app.getHttpServer().address() as AddressInfo;
-    const hub = new Hub(app, adapter, configuration, port, metricsServer);
+    const hub = new Hub(app, adapter, configuration, audit, port, metricsServer);
     hub.followConfiguration();
     return hub;
   }
@@ -166,6 +195,8 @@ export class Hub {
     await Promise.all([this.app.get(CredentialsService).drain(), this.adapter.finish(PATIENCE_MS)]);
     await this.metricsServer?.close();
     await this.app.close();
+    await this.audit.note({ event: 'stop', outcome: 'stopped' });
+    await this.audit.close();
   }
 
   private followConfiguration(): void {
@@ -173,13 +204,19 @@ export class Hub {
     for (const warning of warnings) this.logger.warn(warning);
     const metrics = this.metricsPort === undefined ? '' : ` (metrics on ${this.metricsPort})`;
     this.logger.log(`Listening on port ${this.port}${metrics}, for ${apps.size} app(s) and ${clients.size} client(s).`);
+    let before = this.configuration.current;
     this.configuration.onChange((change) => {
       if ('refused' in change) {
+        const { faults } = change.refused;
+        void this.audit.note({ event: 'configuration', outcome: 'refused', faults: faults.slice(0, FAULTS_RECORDED) });
         this.logger.error(
           `The new configuration is refused, the present one stays in force. ${change.refused.message}`,
         );
         return;
       }
+      const changes = changesBetween(before, this.configuration.current);
+      before = this.configuration.current;
+      void this.recordChanges(changes);
       this.app
         .get(CredentialsService)
         .apply(this.configuration.current.apps)
@@ -195,5 +232,11 @@ export class Hub {
         );
     });
     this.configuration.follow();
+  }
+
+  /** One after another: ten thousand new apps must not push out what clients wait for. */
+  private async recordChanges(changes: readonly Change[]): Promise<void> {
+    await this.audit.note({ event: 'configuration', outcome: 'accepted' });
+    for (const change of changes) await this.audit.note({ ...change, outcome: 'in-force' });
   }
 }

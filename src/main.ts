@@ -16,18 +16,21 @@ const asked = new Promise<void>((resolve) => {
   }
 });
 
+const { AuditRefused } = await import('./audit/file.sink.js');
 const { ConfigurationError } = await import('./config/faults.js');
 const { StoreRefused } = await import('./credentials/store/store.js');
 const { Hub } = await import('./hub.js');
 
 try {
   const hub = await Hub.start(process.env);
+  // From whoever has renamed the file of the audit. A hub without one ends, as programs do.
+  if (hub.audit.isInFile) process.on('SIGHUP', () => hub.audit.reopen());
   await asked;
   await hub.stop();
   process.exit(0);
 } catch (error) {
-  if (error instanceof ConfigurationError || error instanceof StoreRefused) {
-    process.stderr.write(`wechat-token-hub cannot start.\n${error.message}\n`);
+  if ([ConfigurationError, StoreRefused, AuditRefused].some((kind) => error instanceof kind)) {
+    process.stderr.write(`wechat-token-hub cannot start.\n${(error as Error).message}\n`);
     process.exit(EX_CONFIG);
   }
   const { code, syscall } = error as NodeJS.ErrnoException;

@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parse, stringify } from 'yaml';
+import { newKey } from '../src/config/random-keys.js';
 import { type Dialect, WechatRefusal } from '../src/wechat/wechat.error.js';
 import { Stage } from './hub.fixture.js';
 import { Promtool } from './promtool.fixture.js';
@@ -36,6 +37,9 @@ const METRICS: Readonly<Record<string, readonly string[]>> = {
   wechat_token_hub_store_up: [],
   wechat_token_hub_store_unsaved: [],
   wechat_token_hub_configuration_refused: [],
+  wechat_token_hub_audit_up: [],
+  wechat_token_hub_audit_sequence: [],
+  wechat_token_hub_audit_failures_total: [],
   wechat_token_hub_build_info: ['version'],
   nodejs_eventloop_lag_p99_seconds: [],
   nodejs_heap_size_used_bytes: [],
@@ -157,7 +161,8 @@ beforeAll(() => {
 
 describe('the list of metrics', () => {
   it('is what a hub exports', async () => {
-    const stage = await Stage.set();
+    const folder = mkdtempSync(join(tmpdir(), 'audit-'));
+    const stage = await Stage.set({ AUDIT_FILE: join(folder, 'audit'), AUDIT_KEY: newKey() });
     try {
       await stage.ask('/apps/default/access-token');
       const { text } = await stage.ask('/metrics', { token: null });
@@ -175,6 +180,7 @@ describe('the list of metrics', () => {
       }
     } finally {
       await stage.strike();
+      rmSync(folder, { recursive: true });
     }
   });
 });

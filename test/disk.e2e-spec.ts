@@ -1,4 +1,3 @@
-import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
   chmodSync,
@@ -15,7 +14,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { APPID, APPSECRET, ask, environmentFor, type Reply, WEB_KEY } from './hub.fixture.js';
-import { HubProcess } from './process.fixture.js';
+import { HubProcess, SmallDisk } from './process.fixture.js';
 import { Simulator } from './simulator/server.js';
 
 const EX_CONFIG = 78;
@@ -154,48 +153,23 @@ describe('a hub that is killed', () => {
   });
 });
 
-/** Mounting takes the rights of root, and a container may not even leave it those. */
-function canMount(): boolean {
-  const place = mkdtempSync(join(tmpdir(), 'disk-probe-'));
-  const isMounted = spawnSync('mount', ['-t', 'tmpfs', 'tmpfs', place]).status === 0;
-  if (isMounted) spawnSync('umount', [place]);
-  rmSync(place, { recursive: true, force: true });
-  return isMounted;
-}
-
-const describeWithDisk = canMount() ? describe : describe.skip;
+const describeWithDisk = SmallDisk.isToBeHad() ? describe : describe.skip;
 
 describeWithDisk('a hub on a disk of its own (which takes the right to mount one)', () => {
-  function mount(...options: readonly string[]): void {
-    mkdirSync(join(folder, 'data'), { recursive: true });
-    const args = ['-t', 'tmpfs', '-o', options.join(','), 'tmpfs', join(folder, 'data')];
-    const { status, stderr } = spawnSync('mount', args, { encoding: 'utf8' });
-    if (status !== 0) throw new Error(`no disk for the test: ${stderr}`);
-  }
-
+  let disk: SmallDisk;
+  beforeEach(() => {
+    mkdirSync(join(folder, 'data'));
+    disk = new SmallDisk(join(folder, 'data'));
+  });
   afterEach(async () => {
     for (const hub of hubs.splice(0)) await hub.kill();
-    spawnSync('umount', [join(folder, 'data')]);
+    disk.unmount();
   });
 
-  const filler = (): string => join(folder, 'data', 'filler');
-
-  /** Writes until nothing more goes onto the disk. */
-  function fill(): void {
-    const file = openSync(filler(), 'a');
-    try {
-      for (;;) writeSync(file, Buffer.alloc(4096));
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error;
-    } finally {
-      closeSync(file);
-    }
-  }
-
   it('serves on when the disk is full, says so, and stores again by itself when there is room', async () => {
-    mount('size=256k');
+    disk.mount('size=256k');
     const hub = await start();
-    fill();
+    disk.fill();
     const token = await served(hub);
     expect(await served(hub)).toBe(token);
     const { status, json } = await ready(hub);
@@ -203,7 +177,7 @@ describeWithDisk('a hub on a disk of its own (which takes the right to mount one
     expect(JSON.stringify(json)).toContain('"stored":false');
     await hub.says(/access-token: the value is served but not stored \(.*(disk is full|ENOSPC).*\)/);
 
-    rmSync(filler());
+    disk.clear();
     await hub.says(/access-token: stored again/, 10_000);
     expect((await ready(hub)).json).toMatchObject({ status: 'ok' });
     await hub.kill();
@@ -214,11 +188,11 @@ describeWithDisk('a hub on a disk of its own (which takes the right to mount one
   });
 
   it('starts with what it has when the disk is full, and serves it', async () => {
-    mount('size=256k');
+    disk.mount('size=256k');
     const first = await start();
     const token = await served(first);
     await first.kill();
-    fill();
+    disk.fill();
     const second = await start();
     expect(await served(second)).toBe(token);
     expect(await served(second, '/ticket?type=jsapi')).not.toBe('');
@@ -226,22 +200,22 @@ describeWithDisk('a hub on a disk of its own (which takes the right to mount one
   });
 
   it('refuses to begin on a full disk, and begins as if nothing had been when there is room', async () => {
-    mount('size=256k');
-    fill();
+    disk.mount('size=256k');
+    disk.fill();
     expect(await refusal()).toMatch(
       /DATA_DIR cannot be used: .+\. Give the hub a folder that it may write to, with room in it/,
     );
-    rmSync(filler());
+    disk.clear();
     expect(await served(await start())).not.toBe('');
   });
 
   it('refuses a disk that cannot be written', async () => {
-    mount('ro');
+    disk.mount('ro');
     expect(await refusal()).toMatch(/DATA_DIR cannot be used: .+\. Give the hub a folder that it may write to/);
   });
 
   it('refuses a folder that its user may not write to', async () => {
-    mount('mode=755');
+    disk.mount('mode=755');
     chmodSync(folder, 0o755);
     const asNobody = ['setpriv', `--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups'];
     expect(await refusal({}, asNobody)).toMatch(
@@ -250,7 +224,7 @@ describeWithDisk('a hub on a disk of its own (which takes the right to mount one
   });
 
   it('takes a volume that belongs to others and that its group may write to, as Kubernetes makes them', async () => {
-    mount('mode=2770', `gid=${NOBODY}`);
+    disk.mount('mode=2770', `gid=${NOBODY}`);
     chmodSync(folder, 0o755);
     const asNobody = ['setpriv', `--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups'];
     const first = await start(asNobody);

@@ -6,6 +6,7 @@ import type { Express } from 'express';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { newKey } from '../src/config/random-keys.js';
 import { HubAdapter } from '../src/http/hub.adapter.js';
 import { OPERATIONS } from '../src/openapi/operations.js';
 import { type Asking, type Reply, Stage, tokenFor } from './hub.fixture.js';
@@ -413,6 +414,22 @@ describe('an answer', () => {
     expectAsTold('GET /apps/{app}/access-token', await faulty.ask(`/apps/warm/access-token?rotate_token=${token}`));
     expectAsTold('GET /health/ready', await faulty.ask('/health/ready', { token: null }));
     await faulty.strike();
+  });
+
+  it('is as told when it has to be recorded, and cannot be', async () => {
+    const place = mkdtempSync(join(folder, 'audit-'));
+    const audit = { AUDIT_FILE: join(place, 'audit.jsonl'), AUDIT_KEY: newKey(), AUDIT_REQUIRED: 'true' };
+    const audited = await setStage(audit);
+    rmSync(place, { recursive: true });
+    while ((await audited.ask('/health/ready', { token: null })).status === 200) await audited.ask('/access-token');
+    for (const name of EVERY.filter((each) => isGuarded(each) && each !== 'GET /apps')) {
+      const answer = await ask(name, {}, audited);
+      expect([name, answer.status]).toEqual([name, 503]);
+      expect(answer.text).toContain('/problems/audit-unavailable');
+      expectAsTold(name, answer);
+    }
+    expectAsTold('GET /health/ready', await audited.ask('/health/ready', { token: null }));
+    await audited.strike();
   });
 
   it('is as told when the hub goes away', async () => {

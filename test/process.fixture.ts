@@ -1,6 +1,6 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -96,6 +96,59 @@ export class HubProcess {
   async kill(): Promise<void> {
     this.child.kill('SIGKILL');
     await this.exited;
+  }
+}
+
+/** A small disk of its own, in memory, that a test can fill. Mounting one takes rights that not everybody has. */
+export class SmallDisk {
+  /** @param place a folder that is there; mounting over it hides what is in it. */
+  constructor(private readonly place: string) {}
+
+  /** Whether a test may have one: a container may not leave even root the right. */
+  static isToBeHad(): boolean {
+    const place = mkdtempSync(join(tmpdir(), 'disk-probe-'));
+    const disk = new SmallDisk(place);
+    try {
+      disk.mount();
+      disk.unmount();
+      return true;
+    } catch {
+      return false;
+    } finally {
+      rmSync(place, { recursive: true, force: true });
+    }
+  }
+
+  /** @throws if there is none to be had. */
+  mount(...options: readonly string[]): void {
+    const more = options.length === 0 ? [] : ['-o', options.join(',')];
+    const { status, stderr } = spawnSync('mount', ['-t', 'tmpfs', ...more, 'tmpfs', this.place], { encoding: 'utf8' });
+    if (status !== 0) throw new Error(`no disk for the test: ${stderr}`);
+  }
+
+  unmount(): void {
+    spawnSync('umount', [this.place]);
+  }
+
+  /** Writes until nothing more goes onto it. */
+  fill(): void {
+    const file = openSync(this.filler, 'a');
+    try {
+      for (;;) writeSync(file, Buffer.alloc(4096));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error;
+    } finally {
+      closeSync(file);
+    }
+  }
+
+  /** Makes room again. */
+  clear(): void {
+    rmSync(this.filler);
+  }
+
+  private get filler(): string {
+    return join(this.place, 'filler');
   }
 }
 

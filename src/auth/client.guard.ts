@@ -2,6 +2,7 @@ import { type ExecutionContext, Injectable } from '@nestjs/common';
 import { AuthGuard } from '@nestjs/passport';
 import type { Request } from 'express';
 import type { Client } from '../config/clients.js';
+import type { Action } from '../config/hub-file.js';
 import { readBearer, Unauthenticated } from './bearer.js';
 import { type BearerRequest, JwtStrategy } from './jwt.strategy.js';
 
@@ -12,6 +13,8 @@ export interface ClientRequest extends Request {
   readonly requestId: string;
   /** The name of the app that it is about, once it is known that there is such an app. */
   about?: string;
+  /** What the client wants to do with that app. */
+  action?: Action;
 }
 
 /** Lets nobody in but the configured clients. */

@@ -9,6 +9,7 @@ import { z } from 'zod';
 import { CERTIFICATE } from '../../test/issuer.fixture.js';
 import { type Configuration, type PlatformSchema, readConfiguration } from './configuration.js';
 import { ConfigurationError } from './faults.js';
+import { newKey } from './random-keys.js';
 import type { Environment } from './secret-reader.js';
 
 /** An app as the reader of the configuration knows it, and what these tests look at besides. */
@@ -131,6 +132,29 @@ describe('the environment', () => {
     });
     expect(settings.storeKeys?.reveal()).toBe('a-key');
     expect(apps.get('default')?.identity).toBe(`${APPID}/stable`);
+  });
+
+  it('keeps an audit where it is told to, with the keys of the store unless it has others', () => {
+    const [one, other] = [newKey(), newKey()];
+    expect(read(ENOUGH).settings.audit).toBeUndefined();
+    const ofStore = read({ ...ENOUGH, AUDIT_FILE: '-', STORE_KEY: one }).settings.audit;
+    expect([ofStore?.path, ofStore?.isRequired, ofStore?.keys.reveal()]).toEqual(['-', false, one]);
+    const own = { ...ENOUGH, AUDIT_FILE: 'audit', STORE_KEY: one, AUDIT_KEY_FILE: file('audit-key', other) };
+    const { audit } = read({ ...own, AUDIT_REQUIRED: 'true' }).settings;
+    expect([audit?.path, audit?.isRequired, audit?.keys.reveal()]).toEqual(['audit', true, other]);
+  });
+
+  it.each<[fault: string, environment: Environment]>([
+    ['AUDIT_KEY: is needed for AUDIT_FILE, unless there is a STORE_KEY', { AUDIT_FILE: '-' }],
+    [
+      'AUDIT_KEY: must be 32 random bytes in base64, or several such, newest first',
+      { AUDIT_FILE: '-', AUDIT_KEY: 'x' },
+    ],
+    ['AUDIT_REQUIRED: needs AUDIT_FILE', { AUDIT_REQUIRED: 'true' }],
+    ['AUDIT_REQUIRED: must be true or false', { AUDIT_REQUIRED: 'yes' }],
+    ['AUDIT_FILE: must name a file, or - for stdout', { AUDIT_FILE: '' }],
+  ])('is refused: %s', (fault, environment) => {
+    expect(faultsOf(() => read({ ...ENOUGH, ...environment }))).toEqual([fault]);
   });
 
   it('has its faults told all at once, each by the name of its setting', () => {

@@ -2,6 +2,7 @@ import { isIP } from 'node:net';
 import { getProxyForUrl } from 'proxy-from-env';
 import { z } from 'zod';
 import type { Faults } from './faults.js';
+import { parseKeys } from './random-keys.js';
 import { type RedisSettings, redisSettingsOf, URL_FORMS } from './redis-settings.js';
 import { type Environment, type SecretReader, UnreadableSecret } from './secret-reader.js';
 import type { Secret } from './secret.js';
@@ -11,6 +12,18 @@ export interface Upstream {
   readonly root: URL;
   readonly proxy?: URL;
 }
+
+/** Where the audit goes, and whether anything is handed out without it. */
+export interface AuditSettings {
+  /** A file, or {@link AUDIT_ON_STDOUT}. */
+  readonly path: string;
+  /** Those of the store, unless the audit has keys of its own. */
+  readonly keys: Secret;
+  readonly isRequired: boolean;
+}
+
+/** The path that is none, but stdout. */
+export const AUDIT_ON_STDOUT = '-';
 
 const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
 
@@ -33,6 +46,8 @@ export interface Settings {
   readonly redisPrefix: string;
   /** Keys for the store, the first encrypts, all decrypt. Absent: the store makes one of its own. */
   readonly storeKeys?: Secret;
+  /** Absent, there is no audit. */
+  readonly audit?: AuditSettings;
   readonly authStrict: boolean;
   /** How many rotations an app may ask for at once, and after how many seconds it may ask for one more. */
   readonly rotation: { readonly burst: number; readonly everySeconds: number };
@@ -70,6 +85,8 @@ const schema = z.object({
     .string()
     .regex(/^[\w.:-]{1,64}$/, 'must be 1 to 64 letters, digits, or any of . : _ -')
     .default('wechat-token-hub'),
+  AUDIT_FILE: z.string().min(1, 'must name a file, or - for stdout').optional(),
+  AUDIT_REQUIRED: flag.prefault('false'),
   AUTH_STRICT: flag.prefault('false'),
   ROTATION_BURST: wholeNumber(1, 1000).prefault('3'),
   ROTATION_INTERVAL: wholeNumber(1, 86_400).prefault('30'),
@@ -82,6 +99,10 @@ export function readSettings(environment: Environment, secrets: SecretReader, fa
   const redisUrl = optionalSecret('REDIS_URL', secrets, faults);
   const redis = redisUrl && redisSettingsOf(redisUrl.reveal());
   if (redisUrl && !redis) faults.add('REDIS_URL', URL_FORMS);
+  const auditKeys = optionalSecret('AUDIT_KEY', secrets, faults);
+  if (auditKeys && !parseKeys(auditKeys.reveal())) {
+    faults.add('AUDIT_KEY', 'must be 32 random bytes in base64, or several such, newest first');
+  }
   if (!parsed.success) {
     for (const issue of parsed.error.issues) faults.add(issue.path.join('.'), issue.message);
     return undefined;
@@ -89,6 +110,7 @@ export function readSettings(environment: Environment, secrets: SecretReader, fa
   const values = parsed.data;
   if (values.METRICS_PORT === values.PORT && values.PORT !== 0)
     faults.add('METRICS_PORT', 'must not be the same as PORT');
+  const audit = auditSettings(values, auditKeys ?? storeKeys, faults);
   return {
     port: values.PORT,
     ...(values.METRICS_PORT !== undefined && { metricsPort: values.METRICS_PORT }),
@@ -99,9 +121,24 @@ export function readSettings(environment: Environment, secrets: SecretReader, fa
     ...(redis && { redis }),
     redisPrefix: values.REDIS_PREFIX,
     ...(storeKeys && { storeKeys }),
+    ...(audit && { audit }),
     authStrict: values.AUTH_STRICT,
     rotation: { burst: values.ROTATION_BURST, everySeconds: values.ROTATION_INTERVAL },
   };
+}
+
+/** A key that the hub made for itself would be another one in each hub, and lie where the audit lies. */
+function auditSettings(
+  { AUDIT_FILE: path, AUDIT_REQUIRED: isRequired }: z.infer<typeof schema>,
+  keys: Secret | undefined,
+  faults: Faults,
+): AuditSettings | undefined {
+  if (path === undefined) {
+    if (isRequired) faults.add('AUDIT_REQUIRED', 'needs AUDIT_FILE');
+    return undefined;
+  }
+  if (!keys) faults.add('AUDIT_KEY', 'is needed for AUDIT_FILE, unless there is a STORE_KEY');
+  return keys && { path, keys, isRequired };
 }
 
 function optionalSecret(variable: string, secrets: SecretReader, faults: Faults): Secret | undefined {

@@ -38,6 +38,11 @@ export function viewOf(credential: Credential, { app, appid, type }: Subject, ti
     : { app, appid, kind: 'ticket', type, ticket: credential.value, ...life };
 }
 
+/** Whether the client has this very version already, and is given nothing new. */
+export function hasVersion({ headers }: Request, { version }: Credential): boolean {
+  return knows(headers['if-none-match'], etagOf(version));
+}
+
 /** Sends a credential as text or JSON, whichever the client prefers, or 304 when it has this very version. */
 export function send(
   request: Request,
@@ -46,14 +51,17 @@ export function send(
   view: CredentialView,
   preferred: 'text' | 'json',
 ): void {
-  const etag = `"${credential.version}"`;
-  response.set({ ETag: etag, Vary: 'Accept' });
-  if (knows(request.headers['if-none-match'], etag)) {
+  response.set({ ETag: etagOf(credential.version), Vary: 'Accept' });
+  if (hasVersion(request, credential)) {
     response.status(304).end();
     return;
   }
   if (formatFor(request.headers.accept, preferred) === 'text') response.type('text/plain').send(credential.value);
   else response.json(view);
+}
+
+function etagOf(version: number): string {
+  return `"${version}"`;
 }
 
 const MEDIA_TYPES = { text: 'text/plain', json: 'application/json' } as const;

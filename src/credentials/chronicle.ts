@@ -98,6 +98,20 @@ function tellInWords(event: HubEvent, now: number): { level: Level; text: string
         level: 'error',
         text: `${event.name}: what Redis has of it was changed by somebody who does not know the key, and is passed over. Find out who writes there.`,
       };
+    case 'audit-failed':
+      return {
+        level: 'error',
+        text: `The audit cannot be written (${event.reason}). ${
+          event.isRequired
+            ? 'Clients get errors until it can: AUDIT_REQUIRED forbids to hand out what is not recorded.'
+            : 'Credentials are handed out without records.'
+        } Make room, or mend the folder or the disk; trying again every second.`,
+      };
+    case 'audit-back':
+      return {
+        level: 'warn',
+        text: `The audit can be written again, after ${event.seconds} s. It says itself that ${event.lost} record(s) are missing.`,
+      };
     case 'clock-moved':
       return {
         level: 'warn',

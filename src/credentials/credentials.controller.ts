@@ -1,11 +1,13 @@
 import { Body, Controller, Get, HttpCode, Param, Post, Query, Req, Res, UseGuards } from '@nestjs/common';
 import type { Response } from 'express';
 import type { z } from 'zod';
+import { Audit } from '../audit/audit.js';
+import type { AuditRecord } from '../audit/record.js';
 import { ClientGuard, type ClientRequest } from '../auth/client.guard.js';
 import { assertMay, Forbidden, sees, UnknownApp } from '../auth/rights.js';
 import { DEFAULT_APP } from '../config/configuration.js';
 import type { Action } from '../config/hub-file.js';
-import { send, viewOf } from './answer.js';
+import { hasVersion, send, viewOf } from './answer.js';
 import { CredentialsService } from './credentials.service.js';
 import type { HostedApp, JssdkConfig } from './hosted-app.js';
 import { noQuery, reportBody, signBody, ticketQuery, tokenQuery } from './parameters.js';
@@ -27,11 +29,17 @@ export class UnknownTicketType extends Error {
 /** WeChat calls the mobile SDK's ticket `2`, as the original hub's clients do. */
 const TYPE_ALIASES: Readonly<Record<string, string>> = { '2': 'sdk' };
 
+/** As long as a name in the DNS can be. */
+const LONGEST_HOST = 253;
+
 /** Hands out credentials, and hears what clients have to say about them. */
 @Controller()
 @UseGuards(ClientGuard)
 export class CredentialsController {
-  constructor(private readonly credentials: CredentialsService) {}
+  constructor(
+    private readonly credentials: CredentialsService,
+    private readonly audit: Audit,
+  ) {}
 
   @Get(['access-token', 'access_token'])
   defaultToken(
@@ -101,18 +109,26 @@ export class CredentialsController {
       requestId: request.requestId,
       ...(errcode !== undefined && { errcode }),
     });
+    await this.audit.give(request, {
+      ...recordOf('report', verdict, credential),
+      shown: 'token' in reported ? reported.token : undefined,
+      errcode,
+    });
     return { verdict, ...this.view(credential, app.accessToken, name, app) };
   }
 
   @Post('apps/:app/jssdk-config')
   @HttpCode(200)
-  sign(
+  async sign(
     @Req() request: ClientRequest,
     @Param('app') name: string,
     @Query({ schema: noQuery }) _query: object,
     @Body({ schema: signBody }) { url }: z.infer<typeof signBody>,
   ): Promise<JssdkConfig> {
-    return this.find(request, 'sign', name).signPage(url);
+    const config = await this.find(request, 'sign', name).signPage(url);
+    const site = new URL(url).host.slice(0, LONGEST_HOST);
+    await this.audit.give(request, { event: 'signing', outcome: 'signed', kind: 'ticket/jsapi', site });
+    return config;
   }
 
   private async handOut(
@@ -128,14 +144,24 @@ export class CredentialsController {
     const source = type === undefined ? app.accessToken : app.ticket(type);
     if (!source) throw new UnknownTicketType(app.ticketTypes);
     const credential = await (refused === undefined ? source.get() : app.rotate(source, refused));
+    await this.audit.give(request, {
+      ...recordOf(
+        refused === undefined ? 'hand-out' : 'rotation',
+        hasVersion(request, credential) ? 'not-modified' : 'given',
+        credential,
+        type,
+      ),
+      shown: refused,
+    });
     send(request, response, credential, this.view(credential, source, name, app, type), preferred);
   }
 
   private find(request: ClientRequest, action: Action, name: string): HostedApp {
     const app = this.credentials.app(name);
     if (!app) throw new UnknownApp();
-    request.about = name;
+    Object.assign(request, { about: name, action });
     assertMay(request.client, action, name);
+    if (action !== 'read') this.audit.assertKept();
     return app;
   }
 
@@ -144,4 +170,14 @@ export class CredentialsController {
     const times = { now: clock.now(), drift: clock.drift(), renewalAt: source.renewalAt };
     return viewOf(credential, { app: name, appid: app.appid, ...(type !== undefined && { type }) }, times);
   }
+}
+
+/** What a client is given, for the audit. */
+function recordOf(
+  event: 'hand-out' | 'rotation' | 'report',
+  outcome: string,
+  { version, value }: Credential,
+  type?: string,
+): AuditRecord {
+  return { event, outcome, kind: type === undefined ? 'access-token' : `ticket/${type}`, version, value };
 }

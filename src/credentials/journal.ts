@@ -1,8 +1,9 @@
+import type { AuditEvent } from '../audit/trail.js';
 import type { AppEvent } from './outside.js';
 import type { StoreEvent } from './store/store.js';
 
 /** Something that operators should know. */
-export type HubEvent = AppEvent | StoreEvent | { readonly event: 'clock-moved'; readonly seconds: number };
+export type HubEvent = AppEvent | StoreEvent | AuditEvent | { readonly event: 'clock-moved'; readonly seconds: number };
 
 /** Where everything that happens is told; the log and the metrics read along. */
 export class Journal {

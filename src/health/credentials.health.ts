@@ -1,5 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { type HealthIndicatorResult, HealthIndicatorService } from '@nestjs/terminus';
+import { Audit } from '../audit/audit.js';
 import { LiveConfiguration } from '../config/live-configuration.js';
 import { explain, refusalIn } from '../credentials/chronicle.js';
 import { CredentialsService } from '../credentials/credentials.service.js';
@@ -15,6 +16,7 @@ export class CredentialsHealth {
     private readonly service: CredentialsService,
     @Inject(LiveConfiguration)
     private readonly live: LiveConfiguration<{ readonly identity: string }>,
+    private readonly kept: Audit,
   ) {}
 
   hub(): HealthIndicatorResult {
@@ -37,6 +39,17 @@ export class CredentialsHealth {
     const seconds = Math.round((this.service.clock.now() - status.since) / 1000);
     const details = { message: `The shared store cannot be reached: ${status.reason ?? 'unknown reason'}.`, seconds };
     return this.service.hasUsable() ? indicator.degraded(details) : indicator.down(details);
+  }
+
+  /** Nothing where there is none. One that is required and cannot be written leaves nothing to give. */
+  audit(): HealthIndicatorResult[] {
+    const indicator = this.indicators.check('audit');
+    const { status } = this.kept;
+    if (!status) return [];
+    if (!status.trouble) return [indicator.up()];
+    const seconds = Math.round((Date.now() - status.trouble.since) / 1000);
+    const details = { message: `The audit cannot be written: ${status.trouble.reason}.`, seconds };
+    return [status.isRequired ? indicator.down(details) : indicator.degraded(details)];
   }
 
   credentials(): HealthIndicatorResult {

@@ -23,6 +23,7 @@ export class HealthController {
       () => this.credentials.configuration(),
       () => this.credentials.store(),
       () => this.credentials.credentials(),
+      ...this.credentials.audit().map((audit) => () => audit),
     ]);
   }
 }

@@ -41,6 +41,9 @@ const indicators = z
     hub: z.object({ status: state, message }),
     configuration: z.object({ status: state, message, faults: z.array(z.string()).exactOptional() }),
     store: z.object({ status: state, message, seconds: z.int().exactOptional() }),
+    audit: z
+      .object({ status: state, message, seconds: z.int().exactOptional() })
+      .describe('Whether records can be written; absent where none are kept.'),
     credentials: z.object({
       status: state,
       credentials: z.array(credentialHealth).describe('Those that somebody has asked for.'),

@@ -1,5 +1,7 @@
 import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException, Logger } from '@nestjs/common';
 import type { Response } from 'express';
+import { type Audit, AuditUnavailable } from '../audit/audit.js';
+import type { AuditRecord } from '../audit/record.js';
 import { Unauthenticated } from '../auth/bearer.js';
 import type { ClientRequest } from '../auth/client.guard.js';
 import { Forbidden, UnknownApp } from '../auth/rights.js';
@@ -39,16 +41,21 @@ export class ProblemFilter implements ExceptionFilter {
   private readonly logger = new Logger('Http');
 
   /** @param now epoch milliseconds of the clock by which errors tell when to try again. */
-  constructor(private readonly now: () => number) {}
+  constructor(
+    private readonly now: () => number,
+    private readonly audit: Pick<Audit, 'note'>,
+  ) {}
 
-  catch(error: unknown, host: ArgumentsHost): void {
+  async catch(error: unknown, host: ArgumentsHost): Promise<void> {
     const response = host.switchToHttp().getResponse<Response>();
     if (error instanceof HttpException && isHealthReport(error)) {
       response.status(error.getStatus()).json(error.getResponse());
       return;
     }
     const { kind, particulars, headers } = this.replyTo(error);
-    this.note(error, kind, host.switchToHttp().getRequest<Partial<ClientRequest>>());
+    const request = host.switchToHttp().getRequest<Partial<ClientRequest>>();
+    this.note(error, kind, request);
+    if (isRefusal(kind)) await this.audit.note(refusalOf(error, kind, request), request);
     // Constant bodies show nothing of the request, and its id is part of that.
     const instance = particulars && { ...particulars, instance: requestIdOf(response) };
     sendProblem(response, kind, instance, headers);
@@ -86,6 +93,10 @@ export class ProblemFilter implements ExceptionFilter {
       const detail = 'The present value stays as it was. Ask for it without rotating, or report it as refused.';
       return { kind: PROBLEMS.budgetSpent, particulars: { detail }, headers: this.retryAfter(error.retryAt) };
     }
+    if (error instanceof AuditUnavailable) {
+      const detail = 'Nothing is handed out without a record of it. The hub tries again by itself, every second.';
+      return { kind: PROBLEMS.auditUnavailable, particulars: { detail }, headers: { 'Retry-After': '1' } };
+    }
     if (error instanceof Closed) {
       return { kind: PROBLEMS.closing, particulars: { detail: error.message }, headers: { 'Retry-After': '1' } };
     }
@@ -119,6 +130,17 @@ export class ProblemFilter implements ExceptionFilter {
   private retryAfter(retryAt: number): Readonly<Record<string, string>> {
     return { 'Retry-After': String(Math.max(1, Math.ceil((retryAt - this.now()) / 1000))) };
   }
+}
+
+/** Whether somebody was denied something, and not only misunderstood. */
+function isRefusal({ status }: Problem): boolean {
+  return [401, 403, 404, 429].includes(status) || status >= 500;
+}
+
+/** A refusal as the audit has it. */
+function refusalOf(error: unknown, { type, status }: Problem, { action }: Partial<ClientRequest>): AuditRecord {
+  const stranger = error instanceof Unauthenticated ? { claimed: error.kid, reason: error.reason } : {};
+  return { event: 'refusal', outcome: type.replace('/problems/', ''), status, action, ...stranger };
 }
 
 /** What it is when WeChat refused, and when it said nothing. */

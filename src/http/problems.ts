@@ -35,6 +35,7 @@ export const PROBLEMS = {
   notReplaced: problem(503, 'not-replaced', 'WeChat could not be asked for a new value; the present one stays'),
   refusedToDecide: problem(502, 'undecided', 'WeChat refused to say whether the value is alive; it stays'),
   undecided: problem(503, 'undecided', 'WeChat could not be asked whether the value is alive; it stays'),
+  auditUnavailable: problem(503, 'audit-unavailable', 'What is handed out cannot be recorded'),
   closing: problem(503, 'shutting-down', 'The hub is shutting down'),
 } as const satisfies Record<string, Problem>;
 

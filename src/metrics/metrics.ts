@@ -1,4 +1,5 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { Audit } from '../audit/audit.js';
 import type { CredentialsService } from '../credentials/credentials.service.js';
 import { causeOf } from '../credentials/chronicle.js';
 import type { HubEvent } from '../credentials/journal.js';
@@ -22,6 +23,7 @@ export interface Answered {
 /** What the metrics look at when somebody asks for them. */
 export interface Watched {
   readonly credentials: Pick<CredentialsService, 'all' | 'clock' | 'storeStatus'>;
+  readonly audit: Pick<Audit, 'status'>;
   isConfigurationRefused(): boolean;
 }
 
@@ -33,6 +35,7 @@ export class Metrics {
   private readonly registry = new Registry();
   private readonly today: DayCount;
   private watched: Watched | undefined;
+  private lookAtAudit = (): void => undefined;
 
   private readonly expiry = this.gauge(
     'credential_expiry_seconds',
@@ -130,6 +133,8 @@ export class Metrics {
   /** Looks at these from now on, whenever somebody asks for the figures. */
   watch(watched: Watched): void {
     this.watched = watched;
+    // Without an audit there is none that could be down.
+    if (watched.audit.status) this.lookAtAudit = this.figuresOf(watched.audit);
   }
 
   /** Counts what happened. */
@@ -193,9 +198,23 @@ export class Metrics {
         version.set({ app, kind }, credential.version);
       }
     }
+    this.lookAtAudit();
     this.unsaved.set(unsaved);
     this.storeUp.set((credentials.storeStatus?.reachable ?? true) ? 1 : 0);
     this.refused.set(this.watched.isConfigurationRefused() ? 1 : 0);
+  }
+
+  private figuresOf(audit: Pick<Audit, 'status'>): () => void {
+    const up = this.gauge('audit_up', 'Whether the audit can be written.', []);
+    const sequence = this.gauge('audit_sequence', 'The number of the last record in the audit.', []);
+    const failed = this.counter('audit_failures_total', 'Records that could not be written, or not in time.', []);
+    return () => {
+      const { status } = audit;
+      up.set(status?.trouble ? 0 : 1);
+      sequence.set(status?.sequence ?? 0);
+      failed.reset();
+      failed.inc(status?.failures ?? 0);
+    };
   }
 
   private gauge<L extends string>(name: string, help: string, labelNames: L[]): Gauge<L> {

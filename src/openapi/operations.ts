@@ -51,6 +51,7 @@ const ASKING: readonly Problem[] = [
   PROBLEMS.unreachable,
   PROBLEMS.storeUnreachable,
   PROBLEMS.closing,
+  PROBLEMS.auditUnavailable,
 ];
 const ROTATING: readonly Problem[] = [...ASKING, PROBLEMS.budgetSpent, PROBLEMS.refusedToReplace, PROBLEMS.notReplaced];
 const OF_A_TICKET: readonly Problem[] = [...ROTATING, PROBLEMS.unknownTicketType];

@@ -6,10 +6,10 @@ import {
   type KeyObject,
   randomBytes,
 } from 'node:crypto';
+import { parseKeys } from '../../config/random-keys.js';
 import type { Secret } from '../../config/secret.js';
 import { StoreRefused } from './store.js';
 
-const KEY_BYTES = 32;
 const KEY_ID_BYTES = 4;
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
@@ -70,23 +70,6 @@ export class Cipher {
     if (!key) throw new UnknownKey();
     return key;
   }
-}
-
-/** Makes a new key, in the form in which it is written down. */
-export function newKey(): string {
-  return randomBytes(KEY_BYTES).toString('base64');
-}
-
-/**
- * Reads keys as they are written down: base64 of 32 bytes, several separated by commas or white space.
- * @returns undefined when a part is no key.
- */
-export function parseKeys(text: string): Buffer[] | undefined {
-  const keys = text
-    .split(/[\s,]+/)
-    .filter((part) => part !== '')
-    .map((part) => (/^[A-Za-z0-9+/_-]{43}=?$/.test(part) ? Buffer.from(part, 'base64') : Buffer.alloc(0)));
-  return keys.length > 0 && keys.every((key) => key.length === KEY_BYTES) ? keys : undefined;
 }
 
 /** The keys that the operator gave. @throws StoreRefused when they are none. */

@@ -17,10 +17,10 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { newKey } from '../../config/random-keys.js';
 import { Secret } from '../../config/secret.js';
 import type { Clock } from '../clock.js';
 import type { Credential } from '../policy.js';
-import { newKey } from './cipher.js';
 import { EmbeddedStore } from './embedded.store.js';
 import { type Entry, shifted, type Store, StoreRefused, type Written } from './store.js';
 

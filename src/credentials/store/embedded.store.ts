@@ -14,9 +14,10 @@ import {
 import { dirname, join, resolve } from 'node:path';
 import { setImmediate as nextTurnOfTheLoop } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
+import { newKey, parseKeys } from '../../config/random-keys.js';
 import type { Secret } from '../../config/secret.js';
 import type { Clock } from '../clock.js';
-import { Cipher, givenKeys, newKey, parseKeys, UnknownKey } from './cipher.js';
+import { Cipher, givenKeys, UnknownKey } from './cipher.js';
 import { MemoryStore } from './memory.store.js';
 import {
   type Entry,

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
+import { newKey, parseKeys } from '../../config/random-keys.js';
 import type { Secret } from '../../config/secret.js';
 import type { Clock } from '../clock.js';
-import { Cipher, givenKeys, newKey, parseKeys, UnknownKey } from './cipher.js';
+import { Cipher, givenKeys, UnknownKey } from './cipher.js';
 import type { Verdict } from './leases.js';
 import type { RedisPort, ScriptName } from './redis.port.js';
 import { RemoteTime } from './remote-time.js';

@@ -1,0 +1,69 @@
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { ask, KEY, KID } from './client.js';
+import { type Spread, spread } from './figures.js';
+import { load, type Round } from './hand-out.js';
+import { fromCheckout, Program } from './program.js';
+
+const PATH = '/access-token';
+
+/** What it costs a hub to keep an audit. */
+export interface AuditCost {
+  readonly audit: string;
+  readonly requestsPerSecond: Spread;
+  /** The same as a part of what the hub without an audit answers in the same round. */
+  readonly ofWithout: Spread;
+  readonly cpuMicroseconds: Spread;
+}
+
+/** Reads a token from hubs that differ in their audit alone, in turns. */
+export async function audit(rounds: number, seconds: number): Promise<AuditCost[]> {
+  const folder = mkdtempSync(fromCheckout('build/bench-'));
+  const running: Program[] = [];
+  try {
+    const wechat = await Program.start('build/bench/stand-ins.js', ['wechat']);
+    running.push(wechat);
+    const start = async (name: string, more: Readonly<Record<string, string>> = {}): Promise<Program> => {
+      const hub = await Program.start('dist/main.js', [], {
+        PORT: '0',
+        WECHAT_API_ROOT: wechat.url,
+        DATA_DIR: join(folder, name),
+        APPID: 'wx0000000000000001',
+        APPSECRET: 'no secret of anybody',
+        [`JWT_KEY_${KID}`]: KEY,
+        ...more,
+      });
+      running.push(hub);
+      await ask(hub.url + PATH);
+      await load(hub, PATH, seconds);
+      return hub;
+    };
+    const keyed = { AUDIT_KEY: randomBytes(32).toString('base64') };
+    const hubs = [
+      { audit: 'none', hub: await start('none') },
+      { audit: 'in a file', hub: await start('file', { ...keyed, AUDIT_FILE: join(folder, 'audit.jsonl') }) },
+      {
+        audit: 'required: each batch synced to the disk',
+        hub: await start('required', { ...keyed, AUDIT_FILE: join(folder, 'required.jsonl'), AUDIT_REQUIRED: 'true' }),
+      },
+    ];
+    const results = hubs.map((): Round[] => []);
+    for (let round = 0; round < rounds; round += 1) {
+      for (const [i, { hub }] of hubs.entries()) results[i]?.push(await load(hub, PATH, seconds));
+    }
+    return hubs.map(({ audit: name }, i) => {
+      const own = results[i] ?? [];
+      const without = (turn: number): number => results[0]?.[turn]?.requestsPerSecond ?? NaN;
+      return {
+        audit: name,
+        requestsPerSecond: spread(own.map(({ requestsPerSecond }) => requestsPerSecond)),
+        ofWithout: spread(own.map(({ requestsPerSecond }, turn) => requestsPerSecond / without(turn))),
+        cpuMicroseconds: spread(own.map(({ cpuMicroseconds }) => cpuMicroseconds)),
+      };
+    });
+  } finally {
+    await Promise.all(running.map((program) => program.stop()));
+    rmSync(folder, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,107 @@
+import { hostname } from 'node:os';
+import type { ClientRequest } from '../auth/client.guard.js';
+import { AUDIT_ON_STDOUT, type AuditSettings } from '../config/environment.js';
+import { NOTHING_YET } from './chain.js';
+import { FileSink, type Opened } from './file.sink.js';
+import { AuditKeys } from './keys.js';
+import type { AuditRecord } from './record.js';
+import { StdoutSink } from './sink.js';
+import { type AuditEvent, type AuditStatus, NotRecorded, Trail } from './trail.js';
+
+/** An audit is required, and there is none: nobody is given anything. */
+export class AuditUnavailable extends Error {
+  constructor() {
+    super('What is handed out cannot be recorded at the moment.');
+    this.name = 'AuditUnavailable';
+  }
+}
+
+/** What the audit needs of the rest of the hub. */
+export interface Witness {
+  /** Where a request comes from. */
+  sourceAddressOf(request: Partial<ClientRequest>): string;
+  tell(event: AuditEvent): void;
+}
+
+/** Keeps records of who was given what, on whose word what was done, and who was refused; or nothing, if it is off. */
+export class Audit {
+  private constructor(
+    private readonly witness: Witness,
+    private readonly trail?: Trail,
+    private readonly file?: FileSink,
+  ) {}
+
+  /**
+   * @param settings absent, the audit is off.
+   * @throws AuditRefused when the file is not one to go on in.
+   */
+  static async open(settings: AuditSettings | undefined, witness: Witness): Promise<Audit> {
+    if (!settings) return new Audit(witness);
+    const { path, keys, isRequired } = settings;
+    const { sink, last, ending } = path === AUDIT_ON_STDOUT ? onStdout() : await FileSink.open(path, isRequired);
+    const tell = (event: AuditEvent): void => {
+      witness.tell(event);
+    };
+    const trail = new Trail({ sink, last, ending, keys: new AuditKeys(keys), replica: hostname(), isRequired, tell });
+    return new Audit(witness, trail, sink instanceof FileSink ? sink : undefined);
+  }
+
+  /** How the audit stands; nothing if it is off. */
+  get status(): AuditStatus | undefined {
+    return this.trail?.status;
+  }
+
+  /** Whether it is written into a file, which somebody may rename. */
+  get isInFile(): boolean {
+    return this.file !== undefined;
+  }
+
+  /**
+   * Before a client is given something: ends when that is recorded, or need not be.
+   * @throws AuditUnavailable when it has to be, and cannot.
+   */
+  async give(request: ClientRequest, record: AuditRecord): Promise<void> {
+    if (!this.trail) return;
+    try {
+      await this.trail.append({ ...this.askedBy(request), ...record });
+    } catch (error) {
+      if (!(error instanceof NotRecorded)) throw error;
+      if (this.trail.status.isRequired) throw new AuditUnavailable();
+    }
+  }
+
+  /** Of whatever else there is to record: ends when it is recorded, or cannot be. */
+  async note(record: AuditRecord, request?: Partial<ClientRequest>): Promise<void> {
+    await this.trail?.append({ ...(request && this.askedBy(request)), ...record }).catch(() => undefined);
+  }
+
+  /**
+   * Before something is done on a client's word that cannot be taken back.
+   * @throws AuditUnavailable when it is known already that it could not be recorded, and it has to be.
+   */
+  assertKept(): void {
+    const { isRequired, trouble } = this.trail?.status ?? {};
+    if (isRequired && trouble) throw new AuditUnavailable();
+  }
+
+  /** Goes over to a new file, if the old one was renamed. */
+  reopen(): void {
+    this.file?.reopen();
+  }
+
+  /** Who asks, and whence. Strangers have no name, and what they ask about may be anything. */
+  private askedBy(request: Partial<ClientRequest>): Partial<AuditRecord> {
+    const { client, about, requestId } = request;
+    return { client: client?.name, app: about, source: this.witness.sourceAddressOf(request), request: requestId };
+  }
+
+  /** Writes what waits, and ends. */
+  async close(): Promise<void> {
+    await this.trail?.close();
+  }
+}
+
+/** On stdout nobody knows what was there before: each start begins a chain of its own. */
+function onStdout(): Opened<StdoutSink> {
+  return { sink: new StdoutSink(), last: NOTHING_YET, ending: { isLineEnded: true } };
+}

@@ -1,0 +1,77 @@
+import { createSecretKey, type KeyObject, randomBytes } from 'node:crypto';
+import { changesBetween } from './changes.js';
+import type { Client, Issuer } from './clients.js';
+import type { Action } from './hub-file.js';
+
+const secret = createSecretKey(randomBytes(32));
+const keyOf = (key: KeyObject): Client['keys'][number] => ({ key, algorithms: ['HS256'] });
+const issuerOf = (name: string, subject: string): Issuer => ({
+  name,
+  keySet: { root: new URL('https://issuer.example/keys') },
+  clients: new Map([[subject, client()]]),
+});
+
+const client = (change: Partial<Client> = {}): Client => ({
+  name: 'web',
+  keys: [keyOf(createSecretKey(secret.export()))],
+  apps: new Set(['shop']),
+  may: new Set<Action>(['read']),
+  ...change,
+});
+const having = (
+  apps: Record<string, string>,
+  clients: Record<string, Client> = {},
+): Parameters<typeof changesBetween>[0] => ({
+  apps: new Map(Object.entries(apps).map(([name, identity]) => [name, { identity }])),
+  clients: new Map(Object.entries(clients)),
+});
+
+describe('what a configuration changed', () => {
+  it('is nothing if it only was written anew', () => {
+    const before = having({ shop: 'wx1/stable' }, { web: client() });
+    expect(changesBetween(before, having({ shop: 'wx1/stable' }, { web: client() }))).toEqual([]);
+  });
+
+  it('are the apps that came and went; with another account behind it a name is another app', () => {
+    const changes = changesBetween(having({ a: '1', b: '2', c: '3' }), having({ b: '2', c: '4', d: '5' }));
+    expect(changes).toEqual([
+      { event: 'app-removed', app: 'a' },
+      { event: 'app-removed', app: 'c' },
+      { event: 'app-added', app: 'c' },
+      { event: 'app-added', app: 'd' },
+    ]);
+  });
+
+  it.each<[what: string, change: Partial<Client>]>([
+    ['another key', { keys: [keyOf(createSecretKey(randomBytes(32)))] }],
+    ['one key more', { keys: [keyOf(secret), keyOf(createSecretKey(randomBytes(32)))] }],
+    ['the tokens of an issuer', { keys: [], issuer: issuerOf('https://issuer.example', 'web') }],
+    ['every app', { apps: '*' }],
+    ['another app', { apps: new Set(['crm']) }],
+    ['one app more', { apps: new Set(['shop', 'crm']) }],
+    ['one right more', { may: new Set<Action>(['read', 'rotate']) }],
+    ['no right', { may: new Set<Action>() }],
+  ])('are the clients that have %s', (_, change) => {
+    const [before, after] = [having({}, { web: client() }), having({}, { web: client(change) })];
+    expect(changesBetween(before, after)).toEqual([{ event: 'client-changed', client: 'web' }]);
+    expect(changesBetween(after, before)).toEqual([{ event: 'client-changed', client: 'web' }]);
+  });
+
+  it("are the clients of an issuer that are another of its subjects now, or another issuer's", () => {
+    const of = (issuer: string, subject: string) =>
+      having({}, { web: client({ keys: [], issuer: issuerOf(issuer, subject) }) });
+    const before = of('https://issuer.example', 'web');
+    expect(changesBetween(before, of('https://issuer.example', 'web'))).toEqual([]);
+    for (const after of [of('https://issuer.example', 'crm'), of('https://other.example', 'web')]) {
+      expect(changesBetween(before, after)).toEqual([{ event: 'client-changed', client: 'web' }]);
+    }
+  });
+
+  it('are the clients that came and went', () => {
+    const changes = changesBetween(having({}, { web: client() }), having({}, { crm: client() }));
+    expect(changes).toEqual([
+      { event: 'client-removed', client: 'web' },
+      { event: 'client-added', client: 'crm' },
+    ]);
+  });
+});
