@@ -57,3 +57,9 @@ export class ClientGuard extends AuthGuard() {
     return client;
   }
 }
+
+/** The client that asks, once the guard has told; before that Node keeps the connection under this name. */
+export function clientOf(request: object): Client | undefined {
+  const { client } = request as Partial<ClientRequest>;
+  return client && 'kid' in client ? client : undefined;
+}

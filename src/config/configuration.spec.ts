@@ -90,6 +90,9 @@ describe('the environment', () => {
       authStrict: false,
       rotation: { burst: 3, everySeconds: 30 },
       redisPrefix: 'wechat-token-hub',
+      logLevel: 'info',
+      clientRate: { perSecond: 2000, burst: 20_000 },
+      maxConnections: 10_000,
     });
     expect([...apps.keys()]).toEqual(['default']);
     expect(apps.get('default')).toEqual({ identity: `${APPID}/classic`, secret: 'app-secret' });

@@ -2,7 +2,7 @@ import { dirname, resolve } from 'node:path';
 import type { KeyObject } from 'node:crypto';
 import type { z } from 'zod';
 import { type ClientKey, clientKey, STRONG_KEY_BYTES } from './client-key.js';
-import { environmentKids, keyVariable, readSettings, type Settings } from './environment.js';
+import { environmentKids, keyVariable, type Rate, readSettings, type Settings } from './environment.js';
 import { Faults } from './faults.js';
 import { redisBlock, type RedisSettings } from './redis-settings.js';
 import {
@@ -24,6 +24,8 @@ export interface Client {
   readonly key: KeyObject;
   readonly apps: '*' | ReadonlySet<string>;
   readonly may: ReadonlySet<Action>;
+  /** What it may ask of each hub; absent, as much as all. */
+  readonly rate?: Rate | undefined;
 }
 
 /**
@@ -77,7 +79,7 @@ export function readConfiguration<A extends { readonly identity: string }>(
 
   const clients = new Map<string, Client>();
   let clientsWritten = 0;
-  const admit = (setting: string, kid: string, read: () => Secret, rights: Pick<Client, 'apps' | 'may'>): void => {
+  const admit = (setting: string, kid: string, read: () => Secret, rights: Omit<Client, 'kid' | 'key'>): void => {
     clientsWritten += 1;
     if (!KID.test(kid)) faults.add(setting, `the kid must match ${KID.source}`);
     else if (clients.has(kid)) faults.add(setting, 'the environment and HUB_CONFIG both hold a key for this kid');
@@ -88,7 +90,8 @@ export function readConfiguration<A extends { readonly identity: string }>(
   };
   for (const [kid, written] of Object.entries(file?.clients ?? {})) {
     const setting = `HUB_CONFIG.clients.${kid}`;
-    admit(`${setting}.key`, kid, () => read(written.key), { apps: sight(written.apps), may: new Set(written.may) });
+    const rights = { apps: sight(written.apps), may: new Set(written.may), rate: written.rate };
+    admit(`${setting}.key`, kid, () => read(written.key), rights);
     for (const app of written.apps === '*' ? [] : written.apps) {
       if (app !== '*' && !apps.found.has(app) && !apps.refused.has(app)) {
         faults.add(`${setting}.apps`, 'names an app that is not configured');

@@ -9,15 +9,10 @@ import { UnknownTicketType } from '../credentials/credentials.controller.js';
 import { Closed, NotReplaced, Undecided, WechatGaveNothing } from '../credentials/unavailable.js';
 import { StoreUnreachable } from '../credentials/store/store.js';
 import { WechatError } from '../wechat/wechat.error.js';
+import { TooManyRequests } from './client-budgets.js';
 import { MalformedRequest } from './query.js';
-import { type Particulars, PROBLEMS, type Problem, sendProblem } from './problems.js';
+import { PROBLEMS, type Problem, type Refusal, sendProblem, UNAUTHENTICATED } from './problems.js';
 import { requestIdOf } from './request-id.js';
-
-interface Reply {
-  readonly kind: Problem;
-  readonly particulars?: Particulars;
-  readonly headers?: Readonly<Record<string, string>>;
-}
 
 /** Statuses that the framework itself gives, before or instead of a handler of ours. */
 const BY_STATUS: Readonly<Record<number, Problem>> = {
@@ -72,15 +67,16 @@ export class ProblemFilter implements ExceptionFilter {
     else this.logger.log(line);
   }
 
-  private replyTo(error: unknown): Reply {
-    if (error instanceof Unauthenticated) {
-      return { kind: PROBLEMS.unauthenticated, headers: { 'WWW-Authenticate': 'Bearer error="invalid_token"' } };
-    }
+  private replyTo(error: unknown): Refusal {
+    if (error instanceof Unauthenticated) return UNAUTHENTICATED;
     if (error instanceof UnknownApp) return { kind: PROBLEMS.notFound };
     if (error instanceof Forbidden) return { kind: PROBLEMS.forbidden };
     if (error instanceof MalformedRequest) return { kind: PROBLEMS.malformed, particulars: { detail: error.message } };
     if (error instanceof UnknownTicketType) {
       return { kind: PROBLEMS.unknownTicketType, particulars: { detail: error.message } };
+    }
+    if (error instanceof TooManyRequests) {
+      return { kind: PROBLEMS.tooMany, headers: this.retryAfter(error.retryAt) };
     }
     if (error instanceof AllowanceSpent) {
       const detail = 'The present value stays as it was. Ask for it without rotating, or report it as refused.';
@@ -100,7 +96,7 @@ export class ProblemFilter implements ExceptionFilter {
     return { kind: PROBLEMS.internal, particulars: {} };
   }
 
-  private wechatFailed(error: WechatGaveNothing): Reply {
+  private wechatFailed(error: WechatGaveNothing): Refusal {
     const { cause, retryAt } = error;
     const refusal = refusalIn(cause);
     const [refused, silent] = kindsOf(error);
