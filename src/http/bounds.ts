@@ -1,8 +1,8 @@
 import type { IncomingMessage, ServerOptions } from 'node:http';
 import { type Particulars, PROBLEMS, type Refusal } from './problems.js';
 
-/** Whatever does not get on is given up by ten seconds; looked for every quarter of one. */
-const RECEIVE_MS = 9500;
+/** What does not get on is given up within ten seconds: this, the time until somebody looks, and some for a busy machine. */
+const RECEIVE_MS = 9000;
 const LOOK_MS = 250;
 /** Longer than the idle time of the usual load balancers, which must be the first to close. */
 const KEEP_ALIVE_MS = 75_000;
