@@ -19,6 +19,7 @@ import { EmbeddedStore } from './credentials/store/embedded.store.js';
 import { RedisConnection } from './credentials/store/redis.connection.js';
 import { RedisStore } from './credentials/store/redis.store.js';
 import { type Store, StoreUnreachable } from './credentials/store/store.js';
+import { ClientBudgets } from './http/client-budgets.js';
 import { HubAdapter } from './http/hub.adapter.js';
 import { JsonBody } from './http/json-body.js';
 import { ProblemFilter } from './http/problem.filter.js';
@@ -145,7 +146,12 @@ export class Hub {
     // Ahead of the framework, which would wrap the reason for a refusal into a report of its own.
     const store = await openStore(settings, clock, journal);
     const audit = await openAudit(settings, journal, store);
-    const adapter = new HubAdapter((answered) => metrics.countAnswered(answered));
+    const adapter = new HubAdapter({
+      settings,
+      now: () => clock.now(),
+      answered: (answered) => metrics.countAnswered(answered),
+      tell: (event) => journal.tell(event),
+    });
     const foundations = { configuration, clock, store, journal, audit, metrics };
     const app = await NestFactory.create<NestExpressApplication>(AppModule.of(foundations), adapter, {
       bodyParser: false,
@@ -163,7 +169,7 @@ export class Hub {
       await audit.note({ event: 'start', outcome: 'started', hub: version, apps: apps.size, clients: clients.size });
       await credentials.apply(configuration.current.apps);
       metrics.watch({ credentials, audit, isConfigurationRefused: () => configuration.refused !== undefined });
-      app.useGlobalInterceptors(new JsonBody());
+      app.useGlobalInterceptors(new ClientBudgets(settings.clientRate, () => clock.now()), new JsonBody());
       app.useGlobalPipes(new StrictPipe({ exceptionFactory: malformed }));
       app.useGlobalFilters(new ProblemFilter(() => credentials.clock.now(), audit));
       await app.init();
@@ -200,10 +206,13 @@ export class Hub {
   }
 
   private followConfiguration(): void {
-    const { warnings, apps, clients } = this.configuration.current;
+    const { warnings, apps, clients, settings } = this.configuration.current;
     for (const warning of warnings) this.logger.warn(warning);
+    const tls = settings.tls ? ' by TLS' : '';
     const metrics = this.metricsPort === undefined ? '' : ` (metrics on ${this.metricsPort})`;
-    this.logger.log(`Listening on port ${this.port}${metrics}, for ${apps.size} app(s) and ${clients.size} client(s).`);
+    this.logger.log(
+      `Listening on port ${this.port}${tls}${metrics}, for ${apps.size} app(s) and ${clients.size} client(s).`,
+    );
     let before = this.configuration.current;
     this.configuration.onChange((change) => {
       if ('refused' in change) {
@@ -217,6 +226,8 @@ export class Hub {
       const changes = changesBetween(before, this.configuration.current);
       before = this.configuration.current;
       void this.recordChanges(changes);
+      const { tls } = this.configuration.current.settings;
+      if (tls) this.adapter.renewTls(tls);
       this.app
         .get(CredentialsService)
         .apply(this.configuration.current.apps)

@@ -16,6 +16,9 @@ const asked = new Promise<void>((resolve) => {
   }
 });
 
+// Left to Node, this one opens a debugger, from which whoever is on the machine reads every secret.
+process.on('SIGUSR1', () => undefined);
+
 const { AuditRefused } = await import('./audit/file.sink.js');
 const { ConfigurationError } = await import('./config/faults.js');
 const { StoreRefused } = await import('./credentials/store/store.js');

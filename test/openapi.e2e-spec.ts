@@ -118,6 +118,7 @@ const configuration = {
   apps: { warm: { platform: 'official-account', appid: WARM.appid, secret: { env: 'WARM_SECRET' } } },
   clients: {
     ...Object.fromEntries(RIGHTS.map((right) => [`may-${right}`, { key, apps: '*', may: [right] }])),
+    hasty: { key, apps: '*', may: RIGHTS, rate: { perSecond: 0.001, burst: 1 } },
     stranger: { key, apps: ['warm'], may: RIGHTS },
   },
 };
@@ -376,13 +377,24 @@ describe('an answer', () => {
   });
 
   it('is as told when there were too many rotations', async () => {
-    for (const name of thatMayAnswer(429)) {
+    const rotating = EVERY.filter((name) => typesIn(reader.told(name, 429)).includes('/problems/rotation-budget'));
+    for (const name of rotating) {
       let answer: Answer;
       do {
         const { text } = await ask(name, { headers: { Accept: 'text/plain' } });
         answer = await ask(name, { query: rotation(name, text) });
       } while (answer.status === 200);
       expect(answer.status).toBe(429);
+      expectAsTold(name, answer);
+    }
+  });
+
+  it('is as told when a client asks more than it may', async () => {
+    const token = tokenFor('hasty', KEY);
+    await ask('GET /apps', { token });
+    for (const name of EVERY.filter(isGuarded)) {
+      const answer = await ask(name, { token });
+      expect([name, answer.status]).toEqual([name, 429]);
       expectAsTold(name, answer);
     }
   });

@@ -1,9 +1,10 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { APPID, APPSECRET, ask, environmentFor, tokenFor, WEB_KEY, type Asking } from './hub.fixture.js';
 import { HubProcess } from './process.fixture.js';
@@ -199,6 +200,16 @@ describe('the process', () => {
     expect(simulator.world.calls).toHaveLength(1);
   });
 
+  it('opens no debugger when it is sent the signal that Node has for that, and goes on', async () => {
+    const hub = await start();
+    const old = (await ask(`${hub.url}/access-token`)).text;
+    hub.signal('SIGUSR1');
+    await delay(1000);
+    expect(socketsOf(hub.pid)).toEqual([Number(new URL(hub.url).port)]);
+    expect(hub.output).not.toMatch(/debugger/i);
+    expect((await ask(`${hub.url}/access-token`)).text).toBe(old);
+  });
+
   it('keeps its secrets to itself: in what it prints, answers and stores', async () => {
     const hub = await start();
     const told: string[] = [];
@@ -297,6 +308,30 @@ describe('the process', () => {
     expect(await once(demo, 'exit')).toEqual([0, null]);
   });
 });
+
+/** The ports on which a process listens, by TCP. */
+function socketsOf(pid: number): number[] {
+  const inodes = new Set(
+    readdirSync(`/proc/${pid}/fd`).map((fd) => /^socket:\[(\d+)\]$/.exec(linkOf(`/proc/${pid}/fd/${fd}`))?.[1]),
+  );
+  const LISTEN = '0A';
+  return ['tcp', 'tcp6'].flatMap((file) =>
+    readFileSync(`/proc/${pid}/net/${file}`, 'utf8')
+      .split('\n')
+      .map((line) => line.trim().split(/\s+/))
+      .filter(([, , , state, , , , , , inode]) => state === LISTEN && inodes.has(inode))
+      .map(([, local = '']) => parseInt(local.replace(/^.*:/, ''), 16)),
+  );
+}
+
+function linkOf(path: string): string {
+  try {
+    return readlinkSync(path);
+  } catch {
+    // Closed meanwhile.
+    return '';
+  }
+}
 
 /** Waits until a call has reached WeChat. */
 async function simulatorIsAsked(simulator: Simulator, calls = 1): Promise<void> {

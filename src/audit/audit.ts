@@ -1,5 +1,5 @@
 import { hostname } from 'node:os';
-import type { ClientRequest } from '../auth/client.guard.js';
+import { type Asking, type ClientRequest, clientOf } from '../auth/client.guard.js';
 import { AUDIT_ON_STDOUT, type AuditSettings } from '../config/environment.js';
 import { NOTHING_YET } from './chain.js';
 import { FileSink, type Opened } from './file.sink.js';
@@ -19,7 +19,7 @@ export class AuditUnavailable extends Error {
 /** What the audit needs of the rest of the hub. */
 export interface Witness {
   /** Where a request comes from. */
-  sourceAddressOf(request: Partial<ClientRequest>): string;
+  sourceAddressOf(request: Asking): string;
   tell(event: AuditEvent): void;
 }
 
@@ -71,7 +71,7 @@ export class Audit {
   }
 
   /** Of whatever else there is to record: ends when it is recorded, or cannot be. */
-  async note(record: AuditRecord, request?: Partial<ClientRequest>): Promise<void> {
+  async note(record: AuditRecord, request?: Asking): Promise<void> {
     await this.trail?.append({ ...(request && this.askedBy(request)), ...record }).catch(() => undefined);
   }
 
@@ -90,9 +90,14 @@ export class Audit {
   }
 
   /** Who asks, and whence. Strangers have no name, and what they ask about may be anything. */
-  private askedBy(request: Partial<ClientRequest>): Partial<AuditRecord> {
-    const { client, about, requestId } = request;
-    return { client: client?.name, app: about, source: this.witness.sourceAddressOf(request), request: requestId };
+  private askedBy(request: Asking): Partial<AuditRecord> {
+    const { about, requestId } = request;
+    return {
+      client: clientOf(request)?.name,
+      app: about,
+      source: this.witness.sourceAddressOf(request),
+      request: requestId,
+    };
   }
 
   /** Writes what waits, and ends. */

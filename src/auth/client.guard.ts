@@ -17,6 +17,9 @@ export interface ClientRequest extends Request {
   action?: Action;
 }
 
+/** Any request: who asks, and what about, may not be known yet. */
+export type Asking = Request & Partial<Pick<ClientRequest, 'requestId' | 'about' | 'action'>>;
+
 /** Lets nobody in but the configured clients. */
 @Injectable()
 export class ClientGuard extends AuthGuard() {
@@ -59,4 +62,10 @@ export class ClientGuard extends AuthGuard() {
     }
     return client;
   }
+}
+
+/** The client that asks, once the guard has told; before that Node keeps the connection under this name. */
+export function clientOf(request: object): Client | undefined {
+  const { client } = request as Partial<ClientRequest>;
+  return client && 'keys' in client ? client : undefined;
 }

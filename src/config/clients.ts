@@ -1,7 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import { resolve } from 'node:path';
 import { type ClientKey, isShort, publicKey, sharedKey, STRONG_KEY_BYTES, UnusableKey } from './client-key.js';
-import { keyVariable, type Upstream, upstream } from './environment.js';
+import { keyVariable, type Rate, type Upstream, upstream } from './environment.js';
 import type { Faults } from './faults.js';
 import {
   type Action,
@@ -24,6 +24,8 @@ export interface Client {
   readonly issuer?: Issuer;
   readonly apps: '*' | ReadonlySet<string>;
   readonly may: ReadonlySet<Action>;
+  /** What it may ask of each hub; absent, as much as all. */
+  readonly rate?: Rate | undefined;
 }
 
 /** Who makes tokens for clients that have no key of their own: a cluster for its pods, or any OpenID provider. */
@@ -69,8 +71,9 @@ export class ClientReader {
   ) {}
 
   /** Adds a client of the configuration file. */
-  add(name: string, { key, keys, apps, may }: HubFile['clients'][string], setting: string): void {
-    const rights = { apps: apps === '*' || apps.includes('*') ? ('*' as const) : new Set(apps), may: new Set(may) };
+  add(name: string, { key, keys, apps, may, rate }: HubFile['clients'][string], setting: string): void {
+    const sight = apps === '*' || apps.includes('*') ? ('*' as const) : new Set(apps);
+    const rights = { apps: sight, may: new Set(may), rate };
     const isNamed = this.isNamed(name, `${setting}.key`);
     if ((key === undefined) === (keys === undefined)) {
       this.faults.add(`${setting}.key`, key ? 'is there beside keys: one of them must go' : 'is missing');

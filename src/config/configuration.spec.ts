@@ -87,13 +87,15 @@ describe('the environment', () => {
     const { settings, apps, clients, warnings, files } = read(ENOUGH);
     expect(settings).toEqual({
       port: 8567,
-      logLevel: 'info',
       wechat: { root: new URL('https://api.weixin.qq.com') },
       wecom: { root: new URL('https://qyapi.weixin.qq.com') },
       dataDir: './data',
       authStrict: false,
       rotation: { burst: 3, everySeconds: 30 },
       redisPrefix: 'wechat-token-hub',
+      logLevel: 'info',
+      clientRate: { perSecond: 2000, burst: 20_000 },
+      maxConnections: 10_000,
     });
     expect([...apps.keys()]).toEqual(['default']);
     expect(apps.get('default')).toEqual({ identity: `${APPID}/classic`, secret: 'app-secret' });
@@ -119,6 +121,10 @@ describe('the environment', () => {
       AUTH_STRICT: 'true',
       ROTATION_BURST: '5',
       ROTATION_INTERVAL: '60',
+      CLIENT_RATE: '50',
+      CLIENT_BURST: '70',
+      MAX_CONNECTIONS: '123',
+      TRUST_PROXY: '10.0.0.0/8, fd00::1',
       WECHAT_TOKEN_ENDPOINT: 'stable',
       STORE_KEY: 'a-key',
     });
@@ -129,7 +135,12 @@ describe('the environment', () => {
       dataDir: '/var/lib/hub',
       authStrict: true,
       rotation: { burst: 5, everySeconds: 60 },
+      clientRate: { perSecond: 50, burst: 70 },
+      maxConnections: 123,
     });
+    const { trustedProxies } = settings;
+    expect(['10.1.2.3', '11.1.2.3'].map((address) => trustedProxies?.check(address))).toEqual([true, false]);
+    expect(['fd00::1', 'fd00::2'].map((address) => trustedProxies?.check(address, 'ipv6'))).toEqual([true, false]);
     expect(settings.storeKeys?.reveal()).toBe('a-key');
     expect(apps.get('default')?.identity).toBe(`${APPID}/stable`);
   });
@@ -169,6 +180,11 @@ describe('the environment', () => {
         AUTH_STRICT: 'yes',
         ROTATION_BURST: '0',
         ROTATION_INTERVAL: '-1',
+        CLIENT_RATE: '0',
+        CLIENT_BURST: 'many',
+        MAX_CONNECTIONS: '0',
+        TRUST_PROXY: 'all',
+        TLS_CERT_FILE: '/nowhere',
         APPID: 'w x',
         WECHAT_TOKEN_ENDPOINT: 'fast',
         STORE_KEY: ' ',
@@ -181,15 +197,21 @@ describe('the environment', () => {
       'APPID',
       'APPSECRET',
       'AUTH_STRICT',
+      'CLIENT_BURST',
+      'CLIENT_RATE',
       'DATA_DIR',
       'JWT_KEY_',
       'JWT_KEY_web',
+      'MAX_CONNECTIONS',
       'PORT',
       'REDIS_PREFIX',
       'REDIS_URL',
       'ROTATION_BURST',
       'ROTATION_INTERVAL',
       'STORE_KEY',
+      'TLS_CERT_FILE',
+      'TLS_KEY_FILE',
+      'TRUST_PROXY',
       'WECHAT_API_ROOT',
       'WECHAT_TOKEN_ENDPOINT',
       'WECOM_API_ROOT',
@@ -212,6 +234,13 @@ describe('the environment', () => {
       'AUTH_STRICT',
       'ROTATION_BURST',
       'ROTATION_INTERVAL',
+      'CLIENT_RATE',
+      'CLIENT_BURST',
+      'MAX_CONNECTIONS',
+      'TRUST_PROXY',
+      'TLS_CERT_FILE',
+      'TLS_KEY_FILE',
+      'TLS_CLIENT_CA_FILE',
       'APPSECRET',
       'APPSECRET_FILE',
       'WECHAT_TOKEN_ENDPOINT',
@@ -225,7 +254,7 @@ describe('the environment', () => {
     ];
     const environment = Object.fromEntries(names.map((name) => [name, canary(name)]));
     const error = refusal(() => read({ ...environment, APPID: 'canary appid 7f3a' }));
-    expect(error.faults).toHaveLength(15);
+    expect(error.faults).toHaveLength(22);
     const report = `${error.message}\n${error.stack ?? ''}\n${inspect(error, { depth: 10 })}\n${JSON.stringify(error)}`;
     expect(report).not.toMatch(/7f3a/i);
   });

@@ -1,11 +1,13 @@
-import { isIP } from 'node:net';
+import { type BlockList, isIP } from 'node:net';
 import { getProxyForUrl } from 'proxy-from-env';
 import { z } from 'zod';
 import type { Faults } from './faults.js';
+import { NETWORKS_FORM, networksOf } from './networks.js';
 import { parseKeys } from './random-keys.js';
 import { type RedisSettings, redisSettingsOf, URL_FORMS } from './redis-settings.js';
 import { type Environment, type SecretReader, UnreadableSecret } from './secret-reader.js';
 import type { Secret } from './secret.js';
+import { readTls, type TlsSettings } from './tls-settings.js';
 
 /** One upstream of the hub: where it is, and the proxy on the way to it, if any. */
 export interface Upstream {
@@ -26,6 +28,12 @@ export interface AuditSettings {
 export const AUDIT_ON_STDOUT = '-';
 
 const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
+
+/** How many requests may come in a second in the long run, and how many at once. */
+export interface Rate {
+  readonly perSecond: number;
+  readonly burst: number;
+}
 
 /** How much a line of the log matters. */
 export type LogLevel = (typeof LOG_LEVELS)[number];
@@ -51,6 +59,14 @@ export interface Settings {
   readonly authStrict: boolean;
   /** How many rotations an app may ask for at once, and after how many seconds it may ask for one more. */
   readonly rotation: { readonly burst: number; readonly everySeconds: number };
+  /** What a client may ask of this hub, unless the configuration file says something else of it. */
+  readonly clientRate: Rate;
+  /** How many connections are held at once; more are closed as they come. */
+  readonly maxConnections: number;
+  /** The proxies that are believed whom a request comes from; absent, none is. */
+  readonly trustedProxies?: BlockList;
+  /** Absent, the hub speaks plain HTTP. */
+  readonly tls?: TlsSettings;
 }
 
 const flag = z.enum(['true', 'false'], 'must be true or false').transform((value) => value === 'true');
@@ -61,6 +77,13 @@ const wholeNumber = (from: number, to: number): z.ZodType<number> =>
     .regex(/^\d{1,9}$/, `must be a whole number from ${from} to ${to}`)
     .transform(Number)
     .refine((value) => value >= from && value <= to, `must be a whole number from ${from} to ${to}`);
+
+const networks = z.string().transform((text, context) => {
+  const list = networksOf(text);
+  if (list) return list;
+  context.issues.push({ code: 'custom', input: undefined, message: NETWORKS_FORM });
+  return z.NEVER;
+});
 
 const root = z.string().transform((text, context) => {
   const url = URL.canParse(text) ? new URL(text) : undefined;
@@ -90,6 +113,10 @@ const schema = z.object({
   AUTH_STRICT: flag.prefault('false'),
   ROTATION_BURST: wholeNumber(1, 1000).prefault('3'),
   ROTATION_INTERVAL: wholeNumber(1, 86_400).prefault('30'),
+  CLIENT_RATE: wholeNumber(1, 1_000_000).prefault('2000'),
+  CLIENT_BURST: wholeNumber(1, 10_000_000).optional(),
+  MAX_CONNECTIONS: wholeNumber(1, 1_000_000).prefault('10000'),
+  TRUST_PROXY: networks.optional(),
 });
 
 /** Reads the settings that only a restart changes; what is wrong with them goes to `faults`. */
@@ -103,6 +130,7 @@ export function readSettings(environment: Environment, secrets: SecretReader, fa
   if (auditKeys && !parseKeys(auditKeys.reveal())) {
     faults.add('AUDIT_KEY', 'must be 32 random bytes in base64, or several such, newest first');
   }
+  const tls = readTls(environment, secrets, faults);
   if (!parsed.success) {
     for (const issue of parsed.error.issues) faults.add(issue.path.join('.'), issue.message);
     return undefined;
@@ -124,6 +152,10 @@ export function readSettings(environment: Environment, secrets: SecretReader, fa
     ...(audit && { audit }),
     authStrict: values.AUTH_STRICT,
     rotation: { burst: values.ROTATION_BURST, everySeconds: values.ROTATION_INTERVAL },
+    clientRate: rateOf(values.CLIENT_RATE, values.CLIENT_BURST),
+    maxConnections: values.MAX_CONNECTIONS,
+    ...(values.TRUST_PROXY && { trustedProxies: values.TRUST_PROXY }),
+    ...(tls && { tls }),
   };
 }
 
@@ -139,6 +171,11 @@ function auditSettings(
   }
   if (!keys) faults.add('AUDIT_KEY', 'is needed for AUDIT_FILE, unless there is a STORE_KEY');
   return keys && { path, keys, isRequired };
+}
+
+/** A rate; unless told otherwise, what it lets pass in ten seconds may come at once, as it does when many start. */
+export function rateOf(perSecond: number, burst = Math.max(1, Math.ceil(perSecond * 10))): Rate {
+  return { perSecond, burst };
 }
 
 function optionalSecret(variable: string, secrets: SecretReader, faults: Faults): Secret | undefined {

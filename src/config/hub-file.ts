@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { YAMLParseError, parse } from 'yaml';
 import { z } from 'zod';
+import { rateOf } from './environment.js';
 import type { Faults } from './faults.js';
 import { parseStrictJson } from './strict-json.js';
 
@@ -84,6 +85,10 @@ const client = z.strictObject({
   key: keyOrIssuer.optional(),
   keys: z.array(key, 'must be a list').min(1, 'must be one or two').max(2, 'must be one or two').optional(),
   apps: z.union([z.literal('*'), z.array(z.string())], "must be a list of apps, or '*'"),
+  rate: z
+    .strictObject({ perSecond: z.number().positive().max(1e6), burst: z.int().min(1).max(1e7).optional() })
+    .transform(({ perSecond, burst }) => rateOf(perSecond, burst))
+    .optional(),
   may: z.array(z.enum(ACTIONS, `must be one of ${ACTIONS.join(', ')}`)).default(['read', 'report']),
 });
 

@@ -67,11 +67,15 @@ export class Budget {
  * @returns when it is full again after that.
  * @throws AllowanceSpent when it is used up.
  */
-export function takeFrom(fullAgainAt: number, { burst, everyMs }: BudgetLimits, now: number): number {
-  const after = Math.max(fullAgainAt, now) + everyMs;
-  const allowedAt = after - burst * everyMs;
+export function takeFrom(fullAgainAt: number, limits: BudgetLimits, now: number): number {
+  const allowedAt = coveredFrom(fullAgainAt, limits, now);
   if (allowedAt > now) throw new AllowanceSpent(allowedAt);
-  return after;
+  return Math.max(fullAgainAt, now) + limits.everyMs;
+}
+
+/** From when on a budget covers one more: an instant that has passed if it does now. */
+export function coveredFrom(fullAgainAt: number, { burst, everyMs }: BudgetLimits, now: number): number {
+  return Math.max(fullAgainAt, now) + everyMs - burst * everyMs;
 }
 
 /**

@@ -117,6 +117,16 @@ function tellInWords(event: HubEvent, now: number): { level: Level; text: string
         level: 'warn',
         text: `The system clock was moved by ${event.seconds} s. Credentials are not affected: their life is counted by a clock that does not jump.`,
       };
+    case 'flood':
+      return {
+        level: 'warn',
+        text: `Bad tokens come in numbers from ${event.address}: most of them are refused without a look. If that is a proxy, name it in TRUST_PROXY to tell who is behind it; if it is a client, see why it does not stop.`,
+      };
+    case 'too-many-connections':
+      return {
+        level: 'error',
+        text: `There are ${event.most} connections: more are closed as they come. See who holds them, or raise MAX_CONNECTIONS.`,
+      };
   }
 }
 

@@ -3,7 +3,14 @@ import type { AppEvent } from './outside.js';
 import type { StoreEvent } from './store/store.js';
 
 /** Something that operators should know. */
-export type HubEvent = AppEvent | StoreEvent | AuditEvent | { readonly event: 'clock-moved'; readonly seconds: number };
+export type HubEvent =
+  | AppEvent
+  | StoreEvent
+  | AuditEvent
+  | { readonly event: 'clock-moved'; readonly seconds: number }
+  /** So many bad tokens come from there that most are not looked at. */
+  | { readonly event: 'flood'; readonly address: string }
+  | { readonly event: 'too-many-connections'; readonly most: number };
 
 /** Where everything that happens is told; the log and the metrics read along. */
 export class Journal {

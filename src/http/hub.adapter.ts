@@ -3,36 +3,75 @@ import { ExpressAdapter } from '@nestjs/platform-express';
 import express, { type Express, type NextFunction, type Request, type Response } from 'express';
 import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import {
+  createServer as createTlsServer,
+  type Server as TlsServer,
+  type ServerOptions as TlsOptions,
+} from 'node:https';
 import type { ILayer } from 'express-serve-static-core';
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import type { ClientRequest } from '../auth/client.guard.js';
+import { clientOf, type ClientRequest } from '../auth/client.guard.js';
+import type { Settings } from '../config/environment.js';
+import type { TlsSettings } from '../config/tls-settings.js';
+import type { HubEvent } from '../credentials/journal.js';
 import type { Answered } from '../metrics/metrics.js';
-import { bodyOf, PROBLEM_JSON, type Problem, PROBLEMS, sendProblem } from './problems.js';
+import { CONNECTION_BOUNDS, flawOf, MAX_PIPELINED, NOT_HTTP, SERVER_BOUNDS } from './bounds.js';
+import { Floods, type Shed } from './floods.js';
+import {
+  bodyOf,
+  PROBLEM_JSON,
+  type Problem,
+  PROBLEMS,
+  type Refusal,
+  sendProblem,
+  UNAUTHENTICATED,
+} from './problems.js';
 import { readQuery } from './query.js';
 import { giveRequestId, requestIdOf } from './request-id.js';
+import { sourceAddressOf, traceSource } from './source-address.js';
 
-const MAX_TARGET_LENGTH = 2048;
-/** A request that is not there in full by then is given up. */
-const RECEIVE_MS = 10_000;
-const NOT_HTTP = 'This is not HTTP as RFC 9112 has it.';
 /** A connection in use has its next request within this. */
 const FAREWELL_MS = 250;
-/** Longer than the idle time of the usual load balancers, which must be the first to close. */
-const KEEP_ALIVE_MS = 75_000;
+/** A connection that was told that it ends has so long to hear it. */
+const LINGER_MS = 1000;
+/** A flood is worth a line of the log, and not one for each drop. */
+const TELL_AGAIN_MS = 60_000;
+
+/** What every answer says of itself: nobody may keep it, guess what it is, show it, or learn from it where it was. */
+const OF_EVERY_ANSWER = {
+  'Cache-Control': 'no-store',
+  'X-Content-Type-Options': 'nosniff',
+  'Content-Security-Policy': "default-src 'none'; frame-ancestors 'none'",
+  'Referrer-Policy': 'no-referrer',
+  'Cross-Origin-Resource-Policy': 'same-origin',
+} as const;
+const OF_ANSWERS_BY_TLS = { ...OF_EVERY_ANSWER, 'Strict-Transport-Security': 'max-age=31536000' } as const;
+
+/** What the server has to know of the hub, and whom it tells. */
+export interface Surroundings {
+  readonly settings: Pick<Settings, 'maxConnections' | 'trustedProxies' | 'tls'>;
+  /** Epoch milliseconds; never jumps. */
+  now(): number;
+  /** Told of every request when it was answered, or given up. */
+  answered(answered: Answered): void;
+  tell(event: HubEvent): void;
+}
 
 /**
- * Express and its HTTP server as the hub wants them: strict about paths, bounded in time and size, and able to say when
- * every request is answered.
+ * Express and its HTTP server as the hub wants them: strict about paths, bounded in time, size and number, and able to say
+ * when every request is answered.
  */
 export class HubAdapter extends ExpressAdapter {
   private answering = 0;
   private isClosing = false;
   private readonly quiet: (() => void)[] = [];
+  private readonly pending = new WeakMap<Socket, Set<() => void>>();
+  private readonly floods: Floods;
 
-  /** @param tell of every request when it was answered, or given up. */
-  constructor(private readonly tell: (answered: Answered) => void = () => undefined) {
+  constructor(private readonly surroundings: Surroundings) {
     const app = express();
     app.disable('x-powered-by');
     app.disable('etag');
@@ -40,43 +79,43 @@ export class HubAdapter extends ExpressAdapter {
     app.enable('strict routing');
     app.set('query parser', readQuery);
     super(app);
-    app.use(giveRequestId, refuseAtOnce, this.refuseHead);
+    app.use(this.refuseHead);
+    this.floods = new Floods(
+      () => surroundings.now(),
+      (address) => surroundings.tell({ event: 'flood', address }),
+    );
   }
 
   override initHttpServer(_options: NestApplicationOptions): void {
-    const app = this.getInstance<Express>();
-    const limits = {
-      headersTimeout: RECEIVE_MS,
-      requestTimeout: RECEIVE_MS,
-      keepAliveTimeout: KEEP_ALIVE_MS,
-      connectionsCheckingInterval: 1000,
-      maxHeaderSize: 16 * 1024,
-      // Refused by us, in the form of our errors.
-      requireHostHeader: false,
-    };
-    const answer = (request: IncomingMessage, response: ServerResponse): void => {
-      this.answering += 1;
-      const startedAt = performance.now();
-      response.once('close', () => {
-        this.answering -= 1;
-        this.tell(answeredOf(request as ClientRequest, response, (performance.now() - startedAt) / 1000));
-        if (this.answering === 0) for (const tell of this.quiet.splice(0)) tell();
-      });
-      response.setHeader('Cache-Control', 'no-store');
-      response.setHeader('X-Content-Type-Options', 'nosniff');
-      if (this.isClosing) response.setHeader('Connection', 'close');
-      app(request, response);
-    };
-    this.httpServer = createServer(limits, answer)
+    const { tls, maxConnections } = this.surroundings.settings;
+    const tellOfDrop = atMostEvery(TELL_AGAIN_MS, () => {
+      this.surroundings.tell({ event: 'too-many-connections', most: maxConnections });
+    });
+    const answer = (request: IncomingMessage, response: ServerResponse): void => this.answer(request, response);
+    const server: Server | TlsServer = tls
+      ? createTlsServer({ ...SERVER_BOUNDS, ...optionsOf(tls) }, answer)
+      : createServer(SERVER_BOUNDS, answer);
+    server.maxConnections = maxConnections;
+    server.setTimeout(CONNECTION_BOUNDS.stuckMs);
+    server
       // Expectations other than 100-continue may be passed over (RFC 9110 §10.1.1).
       .on('checkExpectation', answer)
-      .on('connect', (_request, socket: Duplex) => writeProblem(socket, PROBLEMS.methodNotAllowed, 'Allow: GET'))
-      .on('clientError', refuseUnreadable);
+      .on('connect', (_request: IncomingMessage, socket: Duplex) => {
+        writeProblem(socket, PROBLEMS.methodNotAllowed, 'Allow: GET');
+      })
+      .on('clientError', refuseUnreadable)
+      .on('drop', tellOfDrop);
+    this.httpServer = server;
+  }
+
+  /** Shows another certificate from the next connection on. */
+  renewTls(tls: TlsSettings): void {
+    if ('setSecureContext' in this.server) this.server.setSecureContext(optionsOf(tls));
   }
 
   /** Puts the last handler behind all routes. */
   override setNotFoundHandler(): void {
-    this.getInstance<Express>().use(this.refuse);
+    this.getInstance<Express>().use(this.refuseUnknown);
   }
 
   /**
@@ -97,21 +136,77 @@ export class HubAdapter extends ExpressAdapter {
     this.server.closeAllConnections();
   }
 
+  private answer(request: IncomingMessage, response: ServerResponse): void {
+    const { socket } = request;
+    const pending = this.pendingOn(socket);
+    if (pending.size >= MAX_PIPELINED) socket.destroy();
+    if (socket.destroyed) return;
+    traceSource(request, this.surroundings.settings.trustedProxies);
+    this.answering += 1;
+    const startedAt = performance.now();
+    const settle = (): void => {
+      if (!pending.delete(settle)) return;
+      this.answering -= 1;
+      this.surroundings.answered(answeredOf(request, response, (performance.now() - startedAt) / 1000));
+      if (this.answering === 0) for (const tell of this.quiet.splice(0)) tell();
+    };
+    pending.add(settle);
+    response.once('close', settle);
+    for (const [name, value] of Object.entries(this.isSecure ? OF_ANSWERS_BY_TLS : OF_EVERY_ANSWER)) {
+      response.setHeader(name, value);
+    }
+    if (this.isClosing) response.setHeader('Connection', 'close');
+    giveRequestId(request, response);
+    const refusal = flawOf(request) ?? this.refusalInFlood(request, response);
+    if (refusal) refuse(response, refusal);
+    else this.getInstance<Express>()(request, response);
+  }
+
+  /** The requests of a connection that are being answered. When it breaks off, Node tells nothing of those in line. */
+  private pendingOn(socket: Socket): Set<() => void> {
+    const known = this.pending.get(socket);
+    if (known) return known;
+    const pending = new Set<() => void>();
+    this.pending.set(socket, pending);
+    socket.once('close', () => {
+      for (const settle of pending) settle();
+    });
+    return pending;
+  }
+
+  /** What a flood of bad tokens gets; learns from each answer which tokens are good and which are not. */
+  private refusalInFlood(request: IncomingMessage, response: ServerResponse): Refusal | undefined {
+    if (OPEN_PATHS.test(request.url ?? '')) return undefined;
+    const address = sourceAddressOf(request);
+    const shown = request.headers.authorization ?? '';
+    const shed = this.floods.shed(address, shown);
+    if (shed) return SHED[shed];
+    response.once('close', () => {
+      if (clientOf(request)) this.floods.prove(shown);
+      else if (response.statusCode === PROBLEMS.unauthenticated.status) this.floods.fail(address, shown);
+    });
+    return undefined;
+  }
+
   /** Express would run the handler of GET for HEAD; only the watchers of machines may ask so. */
   private readonly refuseHead = (request: Request, response: Response, next: NextFunction): void => {
-    if (request.method === 'HEAD' && !request.path.startsWith('/health/')) this.refuse(request, response);
+    if (request.method === 'HEAD' && !request.path.startsWith('/health/')) this.refuseUnknown(request, response);
     else next();
   };
 
   /** Nothing is here, or not for this method: a path that is there for others is told apart. */
-  private readonly refuse = (request: Request, response: Response): void => {
+  private readonly refuseUnknown = (request: Request, response: Response): void => {
     const allowed = methodsOf(this.getInstance<Express>(), request.path);
     if (allowed.length === 0) sendProblem(response, PROBLEMS.notFound);
     else sendProblem(response, PROBLEMS.methodNotAllowed, {}, { Allow: allowed.join(', ') });
   };
 
-  private get server(): Server {
+  private get server(): Server | TlsServer {
     return this.httpServer;
+  }
+
+  private get isSecure(): boolean {
+    return this.surroundings.settings.tls !== undefined;
   }
 
   private answered(): Promise<void> {
@@ -134,19 +229,23 @@ export class HubAdapter extends ExpressAdapter {
 const GIVEN_UP = 499;
 
 /** A request in the words of the code and the configuration alone. Guard, router and controller have left them on it. */
-function answeredOf(request: ClientRequest, response: ServerResponse, seconds: number): Answered {
-  // What strangers send has neither.
-  const { client, about } = request as Partial<ClientRequest>;
+function answeredOf(request: IncomingMessage, response: ServerResponse, seconds: number): Answered {
+  // What strangers send has none of them.
+  const { about } = request as Partial<ClientRequest>;
   const { route } = request as { route?: { readonly path: string } };
   const status = response.writableFinished ? response.statusCode : GIVEN_UP;
-  return { client: client?.name, app: about, route: route?.path, status, seconds };
+  return { client: clientOf(request)?.name, app: about, route: route?.path, status, seconds };
 }
 
-function refuseAtOnce(request: Request, response: Response, next: NextFunction): void {
-  if (request.originalUrl.length > MAX_TARGET_LENGTH) sendProblem(response, PROBLEMS.uriTooLong);
-  else if (request.headers.host === undefined && request.httpVersion === '1.1') {
-    sendProblem(response, PROBLEMS.malformed, { detail: NOT_HTTP, instance: requestIdOf(response) });
-  } else next();
+/** Those who ask here show no token. */
+const OPEN_PATHS = /^(https?:\/\/[^/]*)?\/(health\/|metrics(\?|$)|openapi\.json(\?|$))/;
+const SHED: Readonly<Record<Shed, Refusal>> = {
+  failed: UNAUTHENTICATED,
+  'too-many': { kind: PROBLEMS.tooMany, headers: { 'Retry-After': '1' } },
+};
+
+function refuse(response: ServerResponse, { kind, particulars, headers }: Refusal): void {
+  sendProblem(response, kind, particulars && { ...particulars, instance: requestIdOf(response) }, headers);
 }
 
 /** The methods for which a path has a handler. */
@@ -162,34 +261,53 @@ function methodsOf(app: Express, path: string): string[] {
 
 /** Answers what Node's parser could not read, when nobody else can. */
 function refuseUnreadable(error: NodeJS.ErrnoException, socket: Duplex): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) {
-    socket.destroy();
-    return;
-  }
-  const kind: Problem =
-    error.code === 'HPE_HEADER_OVERFLOW'
-      ? PROBLEMS.headersTooLarge
-      : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
-        ? PROBLEMS.requestTimeout
-        : PROBLEMS.malformed;
-  writeProblem(socket, kind);
+  const { code = '' } = error;
+  const isLate = code === 'ERR_HTTP_REQUEST_TIMEOUT';
+  // Of other errors, a handshake that came to nothing among them, nobody is left to hear.
+  if (!socket.writable || !(isLate || code.startsWith('HPE_'))) socket.destroy();
+  else if (isLate) writeProblem(socket, PROBLEMS.requestTimeout);
+  else writeProblem(socket, code === 'HPE_HEADER_OVERFLOW' ? PROBLEMS.headersTooLarge : PROBLEMS.malformed);
 }
 
 /** Answers on the bare connection, and ends it: where there is no response object. */
 function writeProblem(socket: Duplex, kind: Problem, ...headers: string[]): void {
   const instance = randomUUID();
-  const body = bodyOf(kind, kind === PROBLEMS.malformed ? { detail: NOT_HTTP, instance } : {});
+  const body = bodyOf(kind, kind === PROBLEMS.malformed ? { ...NOT_HTTP, instance } : {});
+  const ofEvery = 'encrypted' in socket ? OF_ANSWERS_BY_TLS : OF_EVERY_ANSWER;
   socket.end(
     [
       `HTTP/1.1 ${kind.status} ${kind.title}`,
+      ...Object.entries(ofEvery).map(([name, value]) => `${name}: ${value}`),
+      `X-Request-Id: ${instance}`,
       `Content-Type: ${PROBLEM_JSON}`,
       `Content-Length: ${Buffer.byteLength(body)}`,
-      'Cache-Control: no-store',
-      `X-Request-Id: ${instance}`,
       'Connection: close',
       ...headers,
       '',
       body,
     ].join('\r\n'),
   );
+  // The other side may leave its half of the connection open, for good.
+  setTimeout(() => socket.destroy(), LINGER_MS).unref();
+}
+
+/** Certificate, key and demands in Node's words. */
+function optionsOf({ cert, key, clientCa }: TlsSettings): TlsOptions {
+  return {
+    cert,
+    key: key.reveal(),
+    minVersion: 'TLSv1.2',
+    handshakeTimeout: CONNECTION_BOUNDS.handshakeMs,
+    ...(clientCa !== undefined && { ca: clientCa, requestCert: true, rejectUnauthorized: true }),
+  };
+}
+
+/** Does something when it is called, unless it has done so lately. */
+function atMostEvery(ms: number, act: () => void): () => void {
+  let last = -Infinity;
+  return () => {
+    if (performance.now() - last < ms) return;
+    last = performance.now();
+    act();
+  };
 }

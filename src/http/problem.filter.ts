@@ -3,7 +3,7 @@ import type { Response } from 'express';
 import { type Audit, AuditUnavailable } from '../audit/audit.js';
 import type { AuditRecord } from '../audit/record.js';
 import { Unauthenticated } from '../auth/bearer.js';
-import type { ClientRequest } from '../auth/client.guard.js';
+import { type Asking, clientOf } from '../auth/client.guard.js';
 import { Forbidden, UnknownApp } from '../auth/rights.js';
 import { AllowanceSpent } from '../credentials/allowance.js';
 import { explain, refusalIn } from '../credentials/chronicle.js';
@@ -11,15 +11,10 @@ import { UnknownTicketType } from '../credentials/credentials.controller.js';
 import { Closed, NotReplaced, Undecided, WechatGaveNothing } from '../credentials/unavailable.js';
 import { StoreUnreachable } from '../credentials/store/store.js';
 import { WechatError } from '../wechat/wechat.error.js';
+import { TooManyRequests } from './client-budgets.js';
 import { MalformedRequest } from './query.js';
-import { type Particulars, PROBLEMS, type Problem, sendProblem } from './problems.js';
+import { PROBLEMS, type Problem, type Refusal, sendProblem, UNAUTHENTICATED } from './problems.js';
 import { requestIdOf } from './request-id.js';
-
-interface Reply {
-  readonly kind: Problem;
-  readonly particulars?: Particulars;
-  readonly headers?: Readonly<Record<string, string>>;
-}
 
 /** Statuses that the framework itself gives, before or instead of a handler of ours. */
 const BY_STATUS: Readonly<Record<number, Problem>> = {
@@ -53,7 +48,7 @@ export class ProblemFilter implements ExceptionFilter {
       return;
     }
     const { kind, particulars, headers } = this.replyTo(error);
-    const request = host.switchToHttp().getRequest<Partial<ClientRequest>>();
+    const request = host.switchToHttp().getRequest<Asking>();
     this.note(error, kind, request);
     if (isRefusal(kind)) await this.audit.note(refusalOf(error, kind, request), request);
     // Constant bodies show nothing of the request, and its id is part of that.
@@ -62,7 +57,9 @@ export class ProblemFilter implements ExceptionFilter {
   }
 
   /** What was refused, and why, goes to the log under the id that the client got. */
-  private note(error: unknown, { status, type }: Problem, { requestId, client, about }: Partial<ClientRequest>): void {
+  private note(error: unknown, { status, type }: Problem, request: Asking): void {
+    const { requestId, about } = request;
+    const client = clientOf(request);
     const line = {
       event: 'refused',
       requestId,
@@ -79,15 +76,16 @@ export class ProblemFilter implements ExceptionFilter {
     else this.logger.log(line);
   }
 
-  private replyTo(error: unknown): Reply {
-    if (error instanceof Unauthenticated) {
-      return { kind: PROBLEMS.unauthenticated, headers: { 'WWW-Authenticate': 'Bearer error="invalid_token"' } };
-    }
+  private replyTo(error: unknown): Refusal {
+    if (error instanceof Unauthenticated) return UNAUTHENTICATED;
     if (error instanceof UnknownApp) return { kind: PROBLEMS.notFound };
     if (error instanceof Forbidden) return { kind: PROBLEMS.forbidden };
     if (error instanceof MalformedRequest) return { kind: PROBLEMS.malformed, particulars: { detail: error.message } };
     if (error instanceof UnknownTicketType) {
       return { kind: PROBLEMS.unknownTicketType, particulars: { detail: error.message } };
+    }
+    if (error instanceof TooManyRequests) {
+      return { kind: PROBLEMS.tooMany, headers: this.retryAfter(error.retryAt) };
     }
     if (error instanceof AllowanceSpent) {
       const detail = 'The present value stays as it was. Ask for it without rotating, or report it as refused.';
@@ -111,7 +109,7 @@ export class ProblemFilter implements ExceptionFilter {
     return { kind: PROBLEMS.internal, particulars: {} };
   }
 
-  private wechatFailed(error: WechatGaveNothing): Reply {
+  private wechatFailed(error: WechatGaveNothing): Refusal {
     const { cause, retryAt } = error;
     const refusal = refusalIn(cause);
     const [refused, silent] = kindsOf(error);
@@ -138,7 +136,7 @@ function isRefusal({ status }: Problem): boolean {
 }
 
 /** A refusal as the audit has it. */
-function refusalOf(error: unknown, { type, status }: Problem, { action }: Partial<ClientRequest>): AuditRecord {
+function refusalOf(error: unknown, { type, status }: Problem, { action }: Asking): AuditRecord {
   const stranger = error instanceof Unauthenticated ? { claimed: error.kid, reason: error.reason } : {};
   return { event: 'refusal', outcome: type.replace('/problems/', ''), status, action, ...stranger };
 }

@@ -1,4 +1,4 @@
-import type { Response } from 'express';
+import type { ServerResponse } from 'node:http';
 
 /** A kind of error that clients meet: its stable name is part of the API. */
 export interface Problem {
@@ -27,6 +27,7 @@ export const PROBLEMS = {
   unsupported: problem(415, 'unsupported-encoding', 'The body must be plain JSON in UTF-8'),
   headersTooLarge: problem(431, 'headers-too-large', 'The header is too large'),
   budgetSpent: problem(429, 'rotation-budget', 'The rotation budget is used up'),
+  tooMany: problem(429, 'too-many-requests', 'There are too many requests'),
   internal: problem(500, 'internal-error', 'The hub failed'),
   refused: problem(502, 'wechat-refused', 'WeChat refused, and nothing usable is left'),
   unreachable: problem(503, 'wechat-unreachable', 'WeChat cannot be asked, and nothing usable is left'),
@@ -38,6 +39,19 @@ export const PROBLEMS = {
   auditUnavailable: problem(503, 'audit-unavailable', 'What is handed out cannot be recorded'),
   closing: problem(503, 'shutting-down', 'The hub is shutting down'),
 } as const satisfies Record<string, Problem>;
+
+/** What a request is refused with. */
+export interface Refusal {
+  readonly kind: Problem;
+  readonly particulars?: Particulars;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** Every failure of authentication, whatever it was. */
+export const UNAUTHENTICATED: Refusal = {
+  kind: PROBLEMS.unauthenticated,
+  headers: { 'WWW-Authenticate': 'Bearer error="invalid_token"' },
+};
 
 /** What a particular error adds to its kind. */
 export interface Particulars {
@@ -58,12 +72,14 @@ export function bodyOf({ type, title, status }: Problem, particulars: Particular
 
 /** Sends an error, if the answer has not begun. */
 export function sendProblem(
-  response: Response,
+  response: ServerResponse,
   kind: Problem,
   particulars: Particulars = {},
   headers: Readonly<Record<string, string>> = {},
 ): void {
   if (response.headersSent) return;
   response.removeHeader('ETag');
-  response.status(kind.status).set(headers).set('Content-Type', PROBLEM_JSON).end(bodyOf(kind, particulars));
+  response.statusCode = kind.status;
+  for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
+  response.setHeader('Content-Type', PROBLEM_JSON).end(bodyOf(kind, particulars));
 }

@@ -1,7 +1,49 @@
 import type { IncomingMessage } from 'node:http';
+import { type BlockList, isIP, SocketAddress } from 'node:net';
 
-/** The address that a request comes from; empty once its connection is gone. */
-export function sourceAddressOf({ socket }: Partial<Pick<IncomingMessage, 'socket'>>): string {
-  // As a socket for both families writes an IPv4 address.
-  return socket?.remoteAddress?.replace(/^::ffff:(?=\d+\.)/, '') ?? '';
+/** More proxies in a row than anybody has; what is further to the left was made up. */
+const MAX_HOPS = 16;
+const addresses = new WeakMap<IncomingMessage, string>();
+
+/**
+ * The IP address that a request came from, in its shortest form: that of the connection, or where that is a proxy which
+ * the hub believes (`TRUST_PROXY`) the one that it names.
+ */
+export function sourceAddressOf(request: IncomingMessage): string {
+  return addresses.get(request) ?? canonical(request.socket.remoteAddress ?? '') ?? '';
+}
+
+/**
+ * Finds out where a request came from, for {@link sourceAddressOf}: the first hop, seen from here, that is no proxy of
+ * ours. What is written to the left of it in `X-Forwarded-For` is anybody's word, and so is `Forwarded`.
+ */
+export function traceSource(request: IncomingMessage, trusted: BlockList | undefined): void {
+  let source = canonical(request.socket.remoteAddress ?? '');
+  if (trusted && source !== undefined && isIn(trusted, source)) {
+    const { 'x-forwarded-for': header = '' } = request.headers;
+    for (const hop of String(header).split(',').slice(-MAX_HOPS).reverse()) {
+      const address = canonical(withoutPort(hop.trim()));
+      if (address === undefined) break;
+      source = address;
+      if (!isIn(trusted, address)) break;
+    }
+  }
+  if (source !== undefined) addresses.set(request, source);
+}
+
+/** Some proxies add the port of the client. */
+function withoutPort(hop: string): string {
+  return /^\[([^\]]*)\](?::\d+)?$/.exec(hop)?.[1] ?? /^(\d+\.\d+\.\d+\.\d+):\d+$/.exec(hop)?.[1] ?? hop;
+}
+
+/** One spelling for each address: no zone, no zeros that could be left out, IPv4 as such also where it came over IPv6. */
+function canonical(written: string): string | undefined {
+  const address = written.replace(/%.*$/, '');
+  const version = isIP(address);
+  if (version !== 6) return version === 4 ? address : undefined;
+  return new SocketAddress({ address, family: 'ipv6' }).address.replace(/^::ffff:(?=\d+\.)/, '');
+}
+
+function isIn(networks: BlockList, address: string): boolean {
+  return networks.check(address, isIP(address) === 4 ? 'ipv4' : 'ipv6');
 }

@@ -39,7 +39,7 @@ export const ALWAYS: readonly Problem[] = [
 ];
 
 /** What can go wrong where a JWT has to be shown. */
-export const GUARDED: readonly Problem[] = [PROBLEMS.unauthenticated, PROBLEMS.forbidden];
+export const GUARDED: readonly Problem[] = [PROBLEMS.unauthenticated, PROBLEMS.forbidden, PROBLEMS.tooMany];
 
 /** What can go wrong where a body is read. */
 export const WITH_BODY: readonly Problem[] = [PROBLEMS.tooLarge, PROBLEMS.unsupported];
