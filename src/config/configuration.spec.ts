@@ -86,6 +86,7 @@ describe('the environment', () => {
       port: 8567,
       wechat: { root: new URL('https://api.weixin.qq.com') },
       wecom: { root: new URL('https://qyapi.weixin.qq.com') },
+      logLevel: 'info',
       dataDir: './data',
       authStrict: false,
       rotation: { burst: 3, everySeconds: 30 },
@@ -142,6 +143,7 @@ describe('the environment', () => {
         AUTH_STRICT: 'yes',
         ROTATION_BURST: '0',
         ROTATION_INTERVAL: '-1',
+        NODE_DEBUG: 'http',
         APPID: 'w x',
         WECHAT_TOKEN_ENDPOINT: 'fast',
         STORE_KEY: ' ',
@@ -157,6 +159,7 @@ describe('the environment', () => {
       'DATA_DIR',
       'JWT_KEY_',
       'JWT_KEY_web',
+      'NODE_DEBUG',
       'PORT',
       'REDIS_PREFIX',
       'REDIS_URL',
@@ -178,6 +181,7 @@ describe('the environment', () => {
   it('has no value of any setting told, whatever is wrong with it', () => {
     const canary = (setting: string): string => `canary-${setting.toLowerCase()}-7f3a`;
     const names = [
+      'NODE_DEBUG',
       'PORT',
       'WECHAT_API_ROOT',
       'WECOM_API_ROOT',

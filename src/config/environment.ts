@@ -73,6 +73,8 @@ const schema = z.object({
   AUTH_STRICT: flag.prefault('false'),
   ROTATION_BURST: wholeNumber(1, 1000).prefault('3'),
   ROTATION_INTERVAL: wholeNumber(1, 86_400).prefault('30'),
+  // Read by Node itself, before anything of ours runs.
+  NODE_DEBUG: z.literal('', 'must not be set: Node would print what the hub sends, secrets included').optional(),
 });
 
 /** Reads the settings that only a restart changes; what is wrong with them goes to `faults`. */
