@@ -181,7 +181,6 @@ describe('the environment', () => {
   it('has no value of any setting told, whatever is wrong with it', () => {
     const canary = (setting: string): string => `canary-${setting.toLowerCase()}-7f3a`;
     const names = [
-      'NODE_DEBUG',
       'PORT',
       'WECHAT_API_ROOT',
       'WECOM_API_ROOT',
