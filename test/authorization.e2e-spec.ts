@@ -1,8 +1,6 @@
 import { jest } from '@jest/globals';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { OTHER_KEY, REFUSAL, ROWS } from './authorization.rows.js';
-import { APPID, Stage } from './hub.fixture.js';
+import { APPID, heapInUse, Stage } from './hub.fixture.js';
 import { exchangeOne, type WireReply } from './wire.fixture.js';
 
 let stage: Stage;
@@ -16,15 +14,6 @@ const send = (lines: readonly string[] = []): Promise<WireReply> =>
 /** All that was sent back but for the time of day and the number of the request. */
 function lasting({ raw }: WireReply): string {
   return raw.replace(/^(date|x-request-id): .*\r\n/gim, '').replace(/"instance":"[^"]*"/, '');
-}
-
-/** Bytes on the heap once everything that nobody needs is gone. */
-function heapInUse(): number {
-  setFlagsFromString('--expose-gc');
-  const collect = runInNewContext('gc') as () => void;
-  collect();
-  collect();
-  return process.memoryUsage().heapUsed;
 }
 
 /** Requests that have nothing of a token in them, and are refused alike. */
