@@ -18,7 +18,7 @@ import { type HubEvent, Journal } from './credentials/journal.js';
 import { EmbeddedStore } from './credentials/store/embedded.store.js';
 import { RedisConnection } from './credentials/store/redis.connection.js';
 import { RedisStore } from './credentials/store/redis.store.js';
-import { type Store, StoreUnreachable } from './credentials/store/store.js';
+import { type Store, type StoreEvent, StoreUnreachable } from './credentials/store/store.js';
 import { ClientBudgets } from './http/client-budgets.js';
 import { HubAdapter } from './http/hub.adapter.js';
 import { JsonBody } from './http/json-body.js';
@@ -55,14 +55,11 @@ class StrictPipe extends StandardSchemaValidationPipe {
  */
 async function openStore(settings: Settings, clock: Clock, journal: Journal): Promise<Store> {
   const { redis, redisPrefix, dataDir, storeKeys } = settings;
-  if (!redis) return EmbeddedStore.open(dataDir, clock, storeKeys);
+  const tell = (event: StoreEvent): void => journal.tell(event);
+  if (!redis) return EmbeddedStore.open(dataDir, clock, storeKeys, tell);
   const connection = new RedisConnection(redis);
   try {
-    const store = new RedisStore(
-      { redis: connection, clock, tell: (event) => journal.tell(event) },
-      redisPrefix,
-      storeKeys,
-    );
+    const store = new RedisStore({ redis: connection, clock, tell }, redisPrefix, storeKeys);
     const patience = AbortSignal.timeout(STORE_PATIENCE_MS);
     while (!(await isOpened(store)) && !patience.aborted) await delay(STORE_AGAIN_MS);
     return store;

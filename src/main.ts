@@ -1,4 +1,5 @@
 import 'reflect-metadata';
+import { originOf } from './http/origin.js';
 
 /** EX_CONFIG of sysexits.h: starting again will not help, somebody has to change something. */
 const EX_CONFIG = 78;
@@ -19,25 +20,47 @@ const asked = new Promise<void>((resolve) => {
 // Left to Node, this one opens a debugger, from which whoever is on the machine reads every secret.
 process.on('SIGUSR1', () => undefined);
 
+// Left to Node, what nobody foresaw would be printed with all that hangs on it, the request of a failed call included.
+process.on('uncaughtException', (error) => {
+  process.stderr.write(`wechat-token-hub fails in a way that nobody foresaw, and ends: ${originOf(error)}\n`);
+  process.exit(1);
+});
+
+// Libraries would print what they send, secrets included.
+delete process.env['DEBUG'];
+
 const { AuditRefused } = await import('./audit/file.sink.js');
 const { ConfigurationError } = await import('./config/faults.js');
-const { StoreRefused } = await import('./credentials/store/store.js');
-const { Hub } = await import('./hub.js');
+const { StoreRefused, StoreUnreachable } = await import('./credentials/store/store.js');
+
+const command = process.argv[2] === 'rekey' ? 'rekey' : 'start';
 
 try {
-  const hub = await Hub.start(process.env);
-  // From whoever has renamed the file of the audit. A hub without one ends, as programs do.
-  if (hub.audit.isInFile) process.on('SIGHUP', () => hub.audit.reopen());
-  await asked;
-  await hub.stop();
+  if (command === 'rekey') {
+    const { rekey } = await import('./rekey.js');
+    process.stdout.write(`${await rekey(process.env)}\n`);
+  } else {
+    const { Hub } = await import('./hub.js');
+    const hub = await Hub.start(process.env);
+    // From whoever has renamed the file of the audit. A hub without one ends, as programs do.
+    if (hub.audit.isInFile) process.on('SIGHUP', () => hub.audit.reopen());
+    await asked;
+    await hub.stop();
+  }
   process.exit(0);
 } catch (error) {
+  const what = `wechat-token-hub cannot ${command}`;
   if ([ConfigurationError, StoreRefused, AuditRefused].some((kind) => error instanceof kind)) {
-    process.stderr.write(`wechat-token-hub cannot start.\n${(error as Error).message}\n`);
+    process.stderr.write(`${what}.\n${(error as Error).message}\n`);
     process.exit(EX_CONFIG);
   }
   const { code, syscall } = error as NodeJS.ErrnoException;
-  const reason = syscall === 'listen' ? `it cannot listen on its PORT (${code})` : undefined;
-  process.stderr.write(`wechat-token-hub cannot start: ${reason ?? (error as Error).stack ?? 'unknown error'}.\n`);
+  const reason =
+    syscall === 'listen'
+      ? `it cannot listen on its PORT (${code})`
+      : error instanceof StoreUnreachable
+        ? error.message
+        : originOf(error);
+  process.stderr.write(`${what}: ${reason}.\n`);
   process.exit(1);
 }

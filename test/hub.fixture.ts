@@ -2,6 +2,8 @@ import jwt from 'jsonwebtoken';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import type { Environment } from '../src/config/secret-reader.js';
 import { Hub } from '../src/hub.js';
 import type { AccountSwitches } from './simulator/account.js';
@@ -113,4 +115,13 @@ export function environmentFor(simulator: Simulator, dataDir: string): Record<st
     APPSECRET,
     JWT_KEY_web: WEB_KEY,
   };
+}
+
+/** Bytes on the heap once everything that nobody needs is gone. */
+export function heapInUse(): number {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  collect();
+  collect();
+  return process.memoryUsage().heapUsed;
 }

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { APPID, APPSECRET, ask, environmentFor, tokenFor, WEB_KEY, type Asking } from './hub.fixture.js';
+import { APPID, APPSECRET, ask, environmentFor, tokenFor, WEB_KEY } from './hub.fixture.js';
 import { HubProcess } from './process.fixture.js';
 import { Simulator } from './simulator/server.js';
 
@@ -208,45 +208,6 @@ describe('the process', () => {
     expect(socketsOf(hub.pid)).toEqual([Number(new URL(hub.url).port)]);
     expect(hub.output).not.toMatch(/debugger/i);
     expect((await ask(`${hub.url}/access-token`)).text).toBe(old);
-  });
-
-  it('keeps its secrets to itself: in what it prints, answers and stores', async () => {
-    const hub = await start();
-    const told: string[] = [];
-    const tell = async (path: string, init?: Asking): Promise<void> => {
-      const { text, headers } = await ask(hub.url + path, init);
-      told.push(text, JSON.stringify([...headers]));
-    };
-    const token = (await ask(`${hub.url}/access-token`)).text;
-    const ticket = (await ask(`${hub.url}/ticket?type=jsapi`)).text;
-    simulator.world.faults.add({ kind: 'errcode', errcode: 40125, errmsg: `bad ${APPSECRET}`, path: '/cgi-bin/token' });
-    simulator.world.faults.add({ kind: 'errcode', errcode: 45009, errmsg: `no more for ${token}` });
-    await tell(`/access-token?rotate_token=${token}`);
-    await tell('/ticket?type=wx_card');
-    await tell('/health/ready', { token: null });
-    simulator.world.faults.clear();
-    simulator.world.faults.add({ kind: 'reset' });
-    await tell('/ticket?type=sdk');
-    await tell('/apps/default/access-token/report', { method: 'POST', body: JSON.stringify({ token }) });
-    await tell('/access-token', { token: 'not.a.token' });
-    await tell('/health/ready', { token: null });
-    const folder = spawnSync('bash', ['-c', 'cat "$0"/*', dataDir]).stdout.toString('latin1');
-    for (const secret of [APPSECRET, WEB_KEY, token, ticket]) {
-      for (const form of [
-        secret,
-        encodeURIComponent(secret),
-        Buffer.from(secret).toString('base64'),
-        secret.slice(0, 16),
-      ]) {
-        expect(hub.output).not.toContain(form);
-        expect(folder).not.toContain(form);
-        expect(told.join('\n')).not.toContain(form);
-      }
-    }
-    expect(spawnSync('stat', ['-c', '%a', dataDir]).stdout.toString().trim()).toBe('700');
-    expect(
-      new Set(spawnSync('bash', ['-c', 'stat -c %a "$0"/*', dataDir]).stdout.toString().trim().split('\n')),
-    ).toEqual(new Set(['600']));
   });
 
   it('writes a line of JSON for every event: what happened to what, for whom, and what it means', async () => {

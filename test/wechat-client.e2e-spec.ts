@@ -345,6 +345,21 @@ describe('a call that is refused', () => {
     },
   );
 
+  it.each<[string, (secret: string) => string]>([
+    ['in hexadecimal', (secret) => Buffer.from(secret).toString('hex')],
+    ['in hexadecimal of capitals', (secret) => Buffer.from(secret).toString('hex').toUpperCase()],
+    ['in base64', (secret) => Buffer.from(secret).toString('base64')],
+    ['in the middle of base64', (secret) => Buffer.from(`x:${secret}:x`).toString('base64')],
+    ['near the middle of base64', (secret) => Buffer.from(`xx:${secret}:x`).toString('base64url')],
+    ['in capitals', (secret) => secret.toUpperCase()],
+    ['but for its end', (secret) => `${secret.slice(0, 12)}…`],
+    ['but for its start', (secret) => `…${secret.slice(-12)}`],
+  ])('does not give away a secret that its text echoes %s', async (_, form) => {
+    const errmsg = `invalid secret ${form(APPSECRET)}, rid: 12345678-12345678-12345678`;
+    const client = clientAt(await saying(JSON.stringify({ errcode: 40013, errmsg })));
+    expect((await failureOf(client.call('wechat', token()))).message).toBe('WeChat refused: 40013 [secret]');
+  });
+
   it('has a text that is short and printable, whatever WeChat sends', async () => {
     const errmsg = `无效 appid\u0007\u001b[31m\u2028 ${'x'.repeat(5000)}`;
     const client = clientAt(await saying(JSON.stringify({ errcode: 40013, errmsg })));

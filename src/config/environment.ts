@@ -117,6 +117,8 @@ const schema = z.object({
   CLIENT_BURST: wholeNumber(1, 10_000_000).optional(),
   MAX_CONNECTIONS: wholeNumber(1, 1_000_000).prefault('10000'),
   TRUST_PROXY: networks.optional(),
+  // Read by Node itself, before anything of ours runs.
+  NODE_DEBUG: z.literal('', 'must not be set: Node would print what the hub sends, secrets included').optional(),
 });
 
 /** Reads the settings that only a restart changes; what is wrong with them goes to `faults`. */

@@ -93,6 +93,11 @@ function tellInWords(event: HubEvent, now: number): { level: Level; text: string
         level: 'warn',
         text: `The clock of Redis was moved by ${event.seconds} s. Credentials are not affected; their instants are written there anew.`,
       };
+    case 'store-exposed':
+      return {
+        level: 'warn',
+        text: `${event.what} was open to every user of this machine. ${event.mended ? 'Now it is for the user of the hub alone.' : 'It is not the hub that may change that: see to it that DATA_DIR is a folder of its own (mode 700).'}`,
+      };
     case 'store-damaged':
       return {
         level: 'error',

@@ -12,6 +12,7 @@ import { Closed, NotReplaced, Undecided, WechatGaveNothing } from '../credential
 import { StoreUnreachable } from '../credentials/store/store.js';
 import { WechatError } from '../wechat/wechat.error.js';
 import { TooManyRequests } from './client-budgets.js';
+import { originOf } from './origin.js';
 import { MalformedRequest } from './query.js';
 import { PROBLEMS, type Problem, type Refusal, sendProblem, UNAUTHENTICATED } from './problems.js';
 import { requestIdOf } from './request-id.js';
@@ -105,7 +106,7 @@ export class ProblemFilter implements ExceptionFilter {
     const isPath = error instanceof HttpException && error.cause instanceof URIError;
     const detail = isPath ? 'The path is not properly percent-encoded.' : DETAILS[status];
     if (kind) return { kind, ...(detail !== undefined && { particulars: { detail } }) };
-    this.logger.error(`A request failed in a way that nobody foresaw: ${describe(error)}`);
+    this.logger.error(`A request failed in a way that nobody foresaw: ${originOf(error)}`);
     return { kind: PROBLEMS.internal, particulars: {} };
   }
 
@@ -154,13 +155,6 @@ function statusOf(error: unknown): number {
   if (error instanceof HttpException) return error.getStatus();
   const { status } = error as { readonly status?: unknown };
   return typeof status === 'number' ? status : 0;
-}
-
-/** Where an error comes from, but not what it says: a message may quote anything. */
-function describe(error: unknown): string {
-  if (!(error instanceof Error)) return typeof error;
-  const frames = error.stack?.split('\n').filter((line) => /^\s+at /.test(line)) ?? [];
-  return [error.name, ...frames.slice(0, 6)].join('\n');
 }
 
 /** Terminus reports what is down as an exception; its body is the answer that probes want. */

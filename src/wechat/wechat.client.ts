@@ -148,5 +148,28 @@ function readable(errmsg: unknown, sent: readonly Secret[]): string {
     const forms = [value, encodeURIComponent(value), new URLSearchParams({ '': value }).toString().slice(1)];
     for (const form of forms) text = text.replaceAll(form, '[secret]');
   }
+  // What holds but a part of one, or one in another form, is not told at all.
+  if (sent.some((secret) => isQuoted(secret.reveal(), text))) return '[secret]';
   return text.replace(/[^\x20-\x7e\p{L}\p{P}]/gu, ' ').slice(0, 300);
+}
+
+/** So many characters in a row are no chance, and save whoever wants the rest a good deal of work. */
+const TELLING_LENGTH = 12;
+
+/** Whether a text has a telling part of a secret in it: as it is, in hexadecimal, or in base64, wherever that began. */
+function isQuoted(secret: string, text: string): boolean {
+  // Either alphabet of base64, and hexadecimal in either case.
+  const folded = (written: string): string => written.toLowerCase().replaceAll('-', '+').replaceAll('_', '/');
+  const encoded = [0, 1, 2].map((before) =>
+    Buffer.from(' '.repeat(before) + secret)
+      .toString('base64')
+      .slice(before && before + 1, -4),
+  );
+  const said = folded(text);
+  return [secret, Buffer.from(secret).toString('hex'), ...encoded].map(folded).some((form) => {
+    for (let start = 0; start + TELLING_LENGTH <= form.length; start += 1) {
+      if (said.includes(form.slice(start, start + TELLING_LENGTH))) return true;
+    }
+    return false;
+  });
 }

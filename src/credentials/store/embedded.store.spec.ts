@@ -22,7 +22,7 @@ import { Secret } from '../../config/secret.js';
 import type { Clock } from '../clock.js';
 import type { Credential } from '../policy.js';
 import { EmbeddedStore } from './embedded.store.js';
-import { type Entry, shifted, type Store, StoreRefused, type Written } from './store.js';
+import { type Entry, shifted, type Store, type StoreEvent, StoreRefused, type Written } from './store.js';
 
 /** How far the wall clock was moved. */
 let drift = 0;
@@ -148,6 +148,40 @@ describe('the folder of the embedded store', () => {
     expect((statSync(join(folder, 'credentials.db')).mode & 0o777).toString(8)).toBe('600');
   });
 
+  it('takes from others what they may do with its files, and tells; and with the folder, if nothing else is in it', async () => {
+    await filled();
+    const [database, key] = [join(folder, 'credentials.db'), join(folder, 'store.key')];
+    chmodSync(folder, 0o755);
+    chmodSync(database, 0o644);
+    chmodSync(key, 0o640);
+    const told: StoreEvent[] = [];
+    await EmbeddedStore.open(folder, clock, undefined, (event) => told.push(event)).close();
+    expect([folder, database, key].map((path) => (statSync(path).mode & 0o777).toString(8))).toEqual([
+      '750',
+      '600',
+      '600',
+    ]);
+    expect(told).toEqual([
+      { event: 'store-exposed', what: database, mended: true },
+      { event: 'store-exposed', what: key, mended: true },
+      { event: 'store-exposed', what: `DATA_DIR (${folder})`, mended: true },
+    ]);
+    told.length = 0;
+    await EmbeddedStore.open(folder, clock, undefined, (event) => told.push(event)).close();
+    expect(told).toEqual([]);
+  });
+
+  it('stays open to others if it has things of theirs, which is told', async () => {
+    await filled();
+    writeFileSync(join(folder, 'notes.txt'), 'somebody');
+    chmodSync(folder, 0o755);
+    const told: StoreEvent[] = [];
+    await EmbeddedStore.open(folder, clock, undefined, (event) => told.push(event)).close();
+    expect((statSync(folder).mode & 0o777).toString(8)).toBe('755');
+    expect((statSync(join(folder, 'notes.txt')).mode & 0o777).toString(8)).toBe('644');
+    expect(told).toEqual([{ event: 'store-exposed', what: `DATA_DIR (${folder})`, mended: false }]);
+  });
+
   it('shows no value in any byte of it, neither open nor closed', async () => {
     const store = opened();
     await save(store, 'shop', entry('canary-7f3a'));
@@ -271,6 +305,15 @@ describe('the keys of the embedded store', () => {
     expect(await shop(keys(newer, old))).toEqual(entry('a-token'));
     expect(await shop(keys(newer))).toEqual(entry('a-token'));
     expect((await refusalOf(keys(old))).message).toContain('sealed with another key');
+  });
+
+  it('are changed at once, of which there is a report', async () => {
+    await filled(keys(old));
+    const store = opened(keys(newer, old));
+    expect(await store.rekeyed).toEqual({ records: 101, resealed: 101, unopened: [] });
+    await close(store);
+    const again = opened(keys(newer, old));
+    expect(await again.rekeyed).toEqual({ records: 101, resealed: 0, unopened: [] });
   });
 
   it('can be taken over from the store: what its own key has sealed opens until it is sealed anew', async () => {

@@ -5,6 +5,7 @@ import {
   linkSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -19,6 +20,7 @@ import type { Secret } from '../../config/secret.js';
 import type { Clock } from '../clock.js';
 import { Cipher, givenKeys, UnknownKey } from './cipher.js';
 import { MemoryStore } from './memory.store.js';
+import type { Rekeyed } from './rekey.js';
 import {
   type Entry,
   type Granted,
@@ -26,6 +28,7 @@ import {
   shifted,
   Store,
   type Stored,
+  type StoreEvent,
   StoreRefused,
   type Written,
 } from './store.js';
@@ -60,6 +63,8 @@ export class EmbeddedStore extends Store {
   private flushing: NodeJS.Immediate | undefined;
   /** The wall clock's distance from the steady one, as far as entries were written with it. */
   private drift: number;
+  /** What came of sealing anew, at once when the store was opened, what was sealed with an older key. */
+  rekeyed: Promise<Rekeyed> = Promise.resolve({ records: 0, resealed: 0, unopened: [] });
 
   private constructor(
     private readonly database: DatabaseSyncInstance,
@@ -73,12 +78,19 @@ export class EmbeddedStore extends Store {
 
   /**
    * @param keys as in {@link parseKeys}; absent, the store keeps a key of its own beside the database.
+   * @param tell of what was open to others and should not have been.
    * @throws StoreRefused when another hub holds the folder, or it cannot be written, or what is in it cannot be read.
    */
-  static open(folder: string, clock: Clock, keys?: Secret): EmbeddedStore {
+  static open(
+    folder: string,
+    clock: Clock,
+    keys?: Secret,
+    tell: (event: StoreEvent) => void = () => undefined,
+  ): EmbeddedStore {
     const given = keys ? givenKeys(keys) : [];
     try {
       makeFolder(resolve(folder));
+      closeToOthers(folder, tell);
     } catch (error) {
       throw unusable(error);
     }
@@ -148,9 +160,16 @@ export class EmbeddedStore extends Store {
         throw refusal(folder, `the entry ${name} ${what}`, error instanceof UnknownKey);
       }
     }
-    // Only when every entry is known to open: a refusal changes nothing. What cannot be written now can be read later.
+    // Only when every entry is known to open: a refusal changes nothing.
     const entries = this.memory.entries();
-    for (const name of stale) this.write(name, this.sealed(name, entries.get(name) ?? {})).catch(() => undefined);
+    const resealing = stale.map((name) => this.write(name, this.sealed(name, entries.get(name) ?? {})));
+    this.rekeyed = Promise.all(resealing).then(() => ({
+      records: rows.length,
+      resealed: stale.length,
+      unopened: [],
+    }));
+    // What cannot be written now can be read later.
+    this.rekeyed.catch(() => undefined);
   }
 
   /** What cannot be written is in force all the same, until this process ends. */
@@ -215,6 +234,35 @@ function makeFolder(folder: string): void {
   if (existsSync(folder)) return;
   makeFolder(dirname(folder));
   mkdirSync(folder, { mode: 0o700 });
+}
+
+/**
+ * Takes from everybody else what they may do with the hub's files. A folder in which there is nothing else is the hub's,
+ * too; any other may be shared, and it is told where everybody may look into it. What its group may do with a folder is
+ * the operator's affair: volumes come with a group of their own.
+ */
+function closeToOthers(folder: string, tell: (event: StoreEvent) => void): void {
+  const names = readdirSync(folder);
+  const ours = names.filter((name) => name.startsWith(DATABASE) || name.startsWith(KEY_FILE));
+  for (const path of ours.map((name) => join(folder, name))) {
+    const file = statSync(path);
+    if (!file.isFile() || (file.mode & 0o077) === 0) continue;
+    chmodSync(path, 0o600);
+    tell({ event: 'store-exposed', what: path, mended: true });
+  }
+  const { mode } = statSync(folder);
+  if ((mode & 0o007) === 0) return;
+  const mended = ours.length === names.length && isDone(() => chmodSync(folder, mode & 0o7770));
+  tell({ event: 'store-exposed', what: `DATA_DIR (${folder})`, mended });
+}
+
+function isDone(work: () => void): boolean {
+  try {
+    work();
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function openDatabase(path: string, folder: string): DatabaseSyncInstance {

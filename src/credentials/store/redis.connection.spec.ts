@@ -1,9 +1,12 @@
 import { spawnSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { freePort, openStore, RedisServer, settingsOf, until } from '../../../test/redis.fixture.js';
+import { RedisConnection } from './redis.connection.js';
 import type { RedisStore } from './redis.store.js';
+import { type Rekeyed, rekeyRedis } from './rekey.js';
 import type { Entry } from './store.js';
 
 const NAME = 'weixin/wx1/classic/access-token';
@@ -14,6 +17,22 @@ const entryOf = (value: string): Entry => ({
 
 const valueIn = async (store: RedisStore): Promise<string | undefined> =>
   (await store.load([NAME])).get(NAME)?.entry.credential?.value;
+
+/** Seals anew what is there, as far as that can be done with a key that nobody has used. */
+async function rekeyed(url: string, prefix: string): Promise<Rekeyed> {
+  const connection = new RedisConnection(settingsOf(url));
+  try {
+    await until(() =>
+      connection.run('news', [`{${prefix}}:changes`, `{${prefix}}:changes:count`], ['0', '1']).then(
+        () => true,
+        () => false,
+      ),
+    );
+    return await rekeyRedis(connection, prefix, [randomBytes(32)]);
+  } finally {
+    await connection.close();
+  }
+}
 
 describe('a store behind Sentinels', () => {
   let master: RedisServer;
@@ -71,6 +90,7 @@ describe('a store on a cluster', () => {
       if (lease) await one.commit(lease, entryOf('one'));
       expect(await heard).toBe('one');
       expect(await valueIn(other)).toBe('one');
+      expect(await rekeyed(urls[2] ?? '', 'fleet')).toEqual({ records: 1, resealed: 0, unopened: [NAME] });
       const names = await Promise.all(nodes.map((node) => node.namesOf('fleet')));
       expect(names.filter((some) => some.length > 0)).toHaveLength(1);
     } finally {
@@ -105,6 +125,7 @@ describe('a store that wants to know who asks', () => {
       if (lease) await one.commit(lease, entryOf('one'));
       expect(await heard).toBe('one');
       await other.catchUp();
+      await rekeyed(url, 'wechat-token-hub');
       expect(await redis.ask('ACL', 'LOG')).toEqual([]);
     } finally {
       await Promise.all([one.close(), other.close()]);

@@ -2,6 +2,7 @@ import { Cluster, Redis, type RedisOptions } from 'ioredis';
 import { readFileSync } from 'node:fs';
 import type { RedisSettings } from '../../config/redis-settings.js';
 import type { RedisPort, ScriptName } from './redis.port.js';
+import type { RekeyingPort, RekeyingScript } from './rekey.js';
 import { StoreUnreachable } from './store.js';
 
 /** One answer takes this long at most. Left to itself, the library waits for more than 15 s on a server that is frozen. */
@@ -13,16 +14,18 @@ const SILENCE_MS = 10_000;
 const PING_EVERY_MS = 3000;
 const RECONNECT_MS = { first: 50, last: 1000 };
 
-const SCRIPTS: Readonly<Record<ScriptName, string>> = {
+const SCRIPTS: Readonly<Record<ScriptName | RekeyingScript, string>> = {
   hello: script('hello'),
   read: script('read'),
   grant: script('grant'),
   commit: script('commit'),
   news: script('news'),
+  records: script('records'),
+  reseal: script('reseal'),
 };
 
 /** Redis itself, as one server, behind Sentinels, or as a cluster: through ioredis, and quick to say that it is away. */
-export class RedisConnection implements RedisPort {
+export class RedisConnection implements RedisPort, RekeyingPort {
   private readonly commands: Redis | Cluster;
   private readonly messages: Redis | Cluster;
   private readonly pinging: NodeJS.Timeout;
@@ -41,7 +44,7 @@ export class RedisConnection implements RedisPort {
     }, PING_EVERY_MS).unref();
   }
 
-  async run(script: ScriptName, keys: readonly string[], args: readonly string[]): Promise<unknown> {
+  async run(script: ScriptName | RekeyingScript, keys: readonly string[], args: readonly string[]): Promise<unknown> {
     const commands = this.commands as unknown as Record<string, Run>;
     try {
       return await commands[commandOf(script)]?.(keys.length, ...keys, ...args);
@@ -75,7 +78,7 @@ function commandOf(script: string): string {
   return `hub:${script}`;
 }
 
-function script(name: ScriptName): string {
+function script(name: ScriptName | RekeyingScript): string {
   const [record, own] = ['record', name].map((file) =>
     readFileSync(new URL(`scripts/${file}.lua`, import.meta.url), 'utf8'),
   );

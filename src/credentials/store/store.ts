@@ -83,6 +83,8 @@ export type StoreEvent =
   /** It may have less than it had: another server answers, or the same one after a restart. */
   | { readonly event: 'store-changed' }
   | { readonly event: 'store-clock-moved'; readonly seconds: number }
+  /** Others than the user of the hub could look into its folder, or read a file in it, and still can unless `mended`. */
+  | { readonly event: 'store-exposed'; readonly what: string; readonly mended: boolean }
   /** An entry was changed by somebody who does not know the key; it is passed over. */
   | { readonly event: 'store-damaged'; readonly name: string };
 
