@@ -96,7 +96,7 @@ describe('a hub with a certificate', () => {
       ...(!speaks && { ciphers: 'DEFAULT@SECLEVEL=0' }),
     });
     const outcome = await asking.catch((error: unknown) => (error as Error).message);
-    expect(outcome).toEqual(speaks ? 200 : expect.stringContaining('alert protocol version'));
+    expect(String(outcome)).toMatch(speaks ? /^200$/ : /alert protocol version/);
   });
 
   it('closes a connection that never begins to speak it', async () => {

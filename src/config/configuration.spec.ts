@@ -94,7 +94,6 @@ describe('the environment', () => {
       authStrict: false,
       rotation: { burst: 3, everySeconds: 30 },
       redisPrefix: 'wechat-token-hub',
-      logLevel: 'info',
       clientRate: { perSecond: 2000, burst: 20_000 },
       maxConnections: 10_000,
     });
