@@ -3,6 +3,8 @@ import { audit } from './audit.js';
 import { number, shown, table } from './figures.js';
 import { fleet, type Period } from './fleet.js';
 import { handOut } from './hand-out.js';
+import { door } from './door.js';
+import { type Latency } from './hostile.js';
 import { type Footprint, footprint } from './memory.js';
 import { propagation } from './propagation.js';
 import { store } from './store.js';
@@ -18,6 +20,9 @@ const SHARE_BAR = 1.5;
 const COMMANDS_BAR = 6;
 const ROTATIONS = 60;
 const READS = 1000;
+const CLOSED_BAR_SECONDS = 10;
+const HUGE_HEADERS_BAR_MB = 20;
+const MINTS_BAR = 10;
 
 const { values: options } = parseArgs({
   options: {
@@ -38,6 +43,7 @@ const plan = options.short
       tickRounds: 9,
       entries: 20_000,
       credentials: 10_000,
+      floodSeconds: 8,
     }
   : {
       apps: [1, 100, 1000, MEMORY_BAR.apps],
@@ -47,6 +53,7 @@ const plan = options.short
       tickRounds: 25,
       entries: 100_000,
       credentials: 100_000,
+      floodSeconds: 30,
     };
 
 /** What holds and what does not, for the end. */
@@ -59,6 +66,7 @@ const benchmarks: Readonly<Record<string, () => Promise<void>>> = {
   store: showStore,
   fleet: showFleet,
   propagation: showPropagation,
+  door: showDoor,
 };
 const names = options.only === undefined ? Object.keys(benchmarks) : [options.only];
 for (const name of names) {
@@ -254,6 +262,47 @@ async function showPropagation(): Promise<void> {
   );
   say(`Commands that Redis was given: ${commands.join(', ')}\n\n`);
   verdicts.push(judged(`Redis commands for ${number(READS)} reads: ${number(commandsOfReads)}`, commandsOfReads, 0));
+}
+
+async function showDoor(): Promise<void> {
+  const { slow, flood, hugeHeadersMb, rotations } = await door(plan.floodSeconds);
+  const row = (what: string, { median, p99, most }: Latency): string[] => [
+    what,
+    ...[median, p99, most].map((ms) => number(ms, 1)),
+  ];
+  say(
+    table(
+      'What a good client waits for its token, in ms',
+      ['meanwhile', 'median', '99 of 100', 'most'],
+      [
+        row('nothing', flood.latencyBefore),
+        row(`${number(slow.connections)} connections dawdle`, slow.latency),
+        row(`a flood of ${number(flood.perSecond)} bad tokens a second, ${plan.floodSeconds} s`, flood.latency),
+        row('the last half of it', flood.latencyLate),
+      ],
+    ),
+  );
+  say(
+    table(
+      'The door',
+      ['what', 'figure'],
+      [
+        ['s until the last dawdling connection was closed', number(slow.closedSeconds, 1)],
+        ['MB more after 20 headers of 900 kB', number(hugeHeadersMb, 1)],
+        ['answers to the flood', [...flood.answers].map(([status, count]) => `${status}: ${number(count)}`).join(', ')],
+        ['MB more after the flood, in use', number(flood.memoryMb, 1)],
+        ['rotations asked for in a loop', number(rotations.asked)],
+        ['of them, new values from WeChat', number(rotations.mints)],
+        ['of them, 429', number(rotations.refused)],
+      ],
+    ),
+  );
+  verdicts.push(
+    judged(`${number(slow.connections)} dawdling connections, s`, slow.closedSeconds, CLOSED_BAR_SECONDS),
+    judged('MB after 20 headers of 900 kB', hugeHeadersMb, HUGE_HEADERS_BAR_MB),
+    judged('MB after a flood of bad tokens', flood.memoryMb, HUGE_HEADERS_BAR_MB),
+    judged(`New values for ${rotations.asked} rotations in a loop`, rotations.mints, MINTS_BAR),
+  );
 }
 
 function judged(sentence: string, figure: number, bar: number): string {

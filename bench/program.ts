@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
@@ -80,6 +80,11 @@ export class Program {
     this.child.kill('SIGUSR2');
     await delay(COLLECTION_MS);
     return this.residentMb();
+  }
+
+  /** Its open files and connections. */
+  get handles(): number {
+    return readdirSync(`/proc/${String(this.child.pid)}/fd`).length;
   }
 
   /** Ends it in order. */

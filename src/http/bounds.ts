@@ -24,7 +24,7 @@ export const SERVER_BOUNDS = {
 export const CONNECTION_BOUNDS = { handshakeMs: RECEIVE_MS, stuckMs: STUCK_MS } as const;
 
 /** Requests that a connection may bring before the first of them is answered. */
-export const MAX_PIPELINED = 256;
+export const MAX_PIPELINED = 128;
 
 const MAX_HEADER_LINES = 64;
 const MAX_TARGET_LENGTH = 2048;

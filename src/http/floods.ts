@@ -3,8 +3,8 @@ import { isIPv6 } from 'node:net';
 import { type BudgetLimits, coveredFrom, takeFrom } from '../credentials/allowance.js';
 import { Recent } from './recent.js';
 
-/** Failures of authentication per source: 2,000 cost a second of a core, and 100 a second some percent of one. */
-const FAILURES: BudgetLimits = { burst: 2000, everyMs: 10 };
+/** Failures of authentication per source: a thousand cost half a second of a core, and 50 a second some percent of one. */
+const FAILURES: BudgetLimits = { burst: 1000, everyMs: 20 };
 /** For so long it is taken for certain that what failed fails again: the configuration and the time go on. */
 const CERTAIN_MS = 1000;
 const TELL_AGAIN_MS = 60_000;

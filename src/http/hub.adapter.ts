@@ -142,11 +142,14 @@ export class HubAdapter extends ExpressAdapter {
     if (pending.size >= MAX_PIPELINED) socket.destroy();
     if (socket.destroyed) return;
     traceSource(request, this.surroundings.settings.trustedProxies);
+    const flaw = flawOf(request);
+    const shed = flaw ? undefined : this.shed(request);
     this.answering += 1;
     const startedAt = performance.now();
     const settle = (): void => {
       if (!pending.delete(settle)) return;
       this.answering -= 1;
+      if (!shed) this.learn(request, response);
       this.surroundings.answered(answeredOf(request, response, (performance.now() - startedAt) / 1000));
       if (this.answering === 0) for (const tell of this.quiet.splice(0)) tell();
     };
@@ -157,8 +160,8 @@ export class HubAdapter extends ExpressAdapter {
     }
     if (this.isClosing) response.setHeader('Connection', 'close');
     giveRequestId(request, response);
-    const refusal = flawOf(request) ?? this.refusalInFlood(request, response);
-    if (refusal) refuse(response, refusal);
+    if (flaw) refuse(response, flaw);
+    else if (shed) setTimeout(() => refuse(response, SHED[shed]), SHED_LATE_MS);
     else this.getInstance<Express>()(request, response);
   }
 
@@ -174,18 +177,16 @@ export class HubAdapter extends ExpressAdapter {
     return pending;
   }
 
-  /** What a flood of bad tokens gets; learns from each answer which tokens are good and which are not. */
-  private refusalInFlood(request: IncomingMessage, response: ServerResponse): Refusal | undefined {
+  private shed(request: IncomingMessage): Shed | undefined {
     if (OPEN_PATHS.test(request.url ?? '')) return undefined;
-    const address = sourceAddressOf(request);
+    return this.floods.shed(sourceAddressOf(request), request.headers.authorization ?? '');
+  }
+
+  /** Remembers which tokens turned out to be good, and which were not. */
+  private learn(request: IncomingMessage, { statusCode }: ServerResponse): void {
     const shown = request.headers.authorization ?? '';
-    const shed = this.floods.shed(address, shown);
-    if (shed) return SHED[shed];
-    response.once('close', () => {
-      if (clientOf(request)) this.floods.prove(shown);
-      else if (response.statusCode === PROBLEMS.unauthenticated.status) this.floods.fail(address, shown);
-    });
-    return undefined;
+    if (clientOf(request)) this.floods.prove(shown);
+    else if (statusCode === UNAUTHENTICATED.kind.status) this.floods.fail(sourceAddressOf(request), shown);
   }
 
   /** Express would run the handler of GET for HEAD; only the watchers of machines may ask so. */
@@ -239,9 +240,11 @@ function answeredOf(request: IncomingMessage, response: ServerResponse, seconds:
 
 /** Those who ask here show no token. */
 const OPEN_PATHS = /^(https?:\/\/[^/]*)?\/(health\/|metrics(\?|$)|openapi\.json(\?|$))/;
+/** Sending an answer costs more than finding it. Late, and the last of its connection, it comes but seldom. */
+const SHED_LATE_MS = 1000;
 const SHED: Readonly<Record<Shed, Refusal>> = {
-  failed: UNAUTHENTICATED,
-  'too-many': { kind: PROBLEMS.tooMany, headers: { 'Retry-After': '1' } },
+  failed: { kind: UNAUTHENTICATED.kind, headers: { ...UNAUTHENTICATED.headers, Connection: 'close' } },
+  'too-many': { kind: PROBLEMS.tooMany, headers: { 'Retry-After': '1', Connection: 'close' } },
 };
 
 function refuse(response: ServerResponse, { kind, particulars, headers }: Refusal): void {
