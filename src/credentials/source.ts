@@ -298,7 +298,8 @@ export class Source implements Kept {
         if (left) await this.awaitNews(heldForMs, look);
       } catch (error) {
         if (error instanceof Overtaken) this.outside.tell({ event: 'overtaken' });
-        else throw error;
+        // What another hub got while this one failed may do.
+        else if (!(error instanceof Unavailable) || this.flawOf(this.current, policy)) throw error;
       }
     }
   }
@@ -530,9 +531,13 @@ export class Source implements Kept {
     const { entry, revision } = this.known;
     // Old news, and not a store that has forgotten: what is known is newer than the question.
     if (told.revision < revision && seen !== revision) return;
-    const stored = { ...told, entry: trusted(told.entry, this.outside.now()) };
+    const isAhead = isOfTheFuture(told.entry, this.outside.now());
+    // How long a value has lived that is remembered here, too, is known, wherever a clock was moved to.
+    const isUndated = isAhead && told.entry.credential?.value !== entry.credential?.value;
+    const stored = isUndated ? { ...told, entry: undated(told.entry, this.outside.now()) } : told;
     if (!this.unsaved && stored.revision === revision && isSame(stored.entry, entry)) return;
-    const isNext = !this.unsaved && stored.revision > revision && mayFollow(stored.entry, entry, this.nature);
+    const mayBeNext = !this.unsaved && stored.revision > revision && isAhead === isUndated;
+    const isNext = mayBeNext && mayFollow(stored.entry, entry, this.nature);
     if (isNext) this.remember(stored);
     else this.settle(stored);
     this.reckon();
@@ -561,8 +566,9 @@ export class Source implements Kept {
     const { credential, askAgainAt = 0, intents, failure } = this.known.entry;
     const luck = this.outside.random();
     this.due = credential ? Math.max(dueOf(credential, luck), askAgainAt + luck * SPREAD_MS) : Infinity;
-    // Once every call that was lost has arrived, another one puts things right.
-    if (intents) this.due = Math.min(this.due, allArrivedAt(this.known.entry) + luck * SPREAD_MS);
+    // A call is under way, or was lost: once it must have arrived, another one puts things right. Not before that, though
+    // the credential may be due: whoever made the call has the lease.
+    if (intents) this.due = allArrivedAt(this.known.entry) + luck * SPREAD_MS;
     if (failure) this.due = Math.min(this.due, this.failure ? failure.retryAt + luck * SPREAD_MS : this.outside.now());
     this.plan();
   }
@@ -588,11 +594,15 @@ export class Source implements Kept {
   }
 }
 
-/** The clock went back since the value was stored: how long it has lived, nobody knows. Its version still counts. */
-function trusted(entry: Entry, now: number): Entry {
+/** Whether the clock went back since the value was stored. */
+function isOfTheFuture({ credential }: Entry, now: number): boolean {
+  return credential !== undefined && credential.issuedAt > now + CLOCK_SLACK_MS;
+}
+
+/** The entry without its value, of which nobody knows how long it has lived. The version still counts. */
+function undated(entry: Entry, now: number): Entry {
   const { credential } = entry;
-  if (!credential || credential.issuedAt <= now + CLOCK_SLACK_MS) return entry;
-  return { ...entry, credential: { ...credential, value: '', issuedAt: now, expiresAt: 0 } };
+  return { ...entry, ...(credential && { credential: { ...credential, value: '', issuedAt: now, expiresAt: 0 } }) };
 }
 
 /** Whether two entries hold the same credential, as far as instants can be told from one clock to another. */
