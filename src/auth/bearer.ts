@@ -1,4 +1,3 @@
-import { KID } from '../config/hub-file.js';
 import { depthOf, parseStrictJson } from '../config/strict-json.js';
 
 /** Who it is that asks cannot be told. The reason is for the log alone; whoever asks hears the same for every one. */
@@ -18,10 +17,16 @@ export interface Bearer {
   readonly token: string;
   readonly kid: string;
   readonly alg: string;
+  readonly claims: Claims;
 }
+
+/** What a token says of its holder. */
+export type Claims = Readonly<Record<string, unknown>>;
 
 const MAX_TOKEN_LENGTH = 4096;
 const MAX_DEPTH = 8;
+/** As the configuration has it, and also with a hyphen or an underscore in front: issuers call keys by their hash. */
+const KID = /^[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}$/;
 /** Members that would change how a token is read, or bring a key along. */
 const FOREIGN_MEMBERS = ['crit', 'b64', 'zip', 'jku', 'jwk', 'x5u', 'x5c', 'cty'];
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
@@ -41,9 +46,7 @@ export function readBearer(rawHeaders: readonly string[]): Bearer {
   const token = /^bearer +([A-Za-z0-9._-]+)$/i.exec(value)?.[1];
   if (token === undefined) throw new Unauthenticated('the Authorization header is not Bearer and one token');
   if (token.length > MAX_TOKEN_LENGTH) throw new Unauthenticated('the token is too long');
-  const parts = token.split('.');
-  if (parts.length !== 3) throw new Unauthenticated('the token has not three parts');
-  const [header, payload, signature] = parts.map(decode) as [Buffer, Buffer, Buffer];
+  const [header, payload, signature] = partsOf(token);
 
   const { kid, alg, typ, ...others } = readObject(header, 'header');
   if (typeof kid !== 'string' || !KID.test(kid)) throw new Unauthenticated('the kid is no kid');
@@ -51,9 +54,19 @@ export function readBearer(rawHeaders: readonly string[]): Bearer {
   if (typ !== undefined && typeof typ !== 'string') throw new Unauthenticated('the typ is no text', kid);
   const foreign = FOREIGN_MEMBERS.find((member) => Object.hasOwn(others, member));
   if (foreign) throw new Unauthenticated(`the header has ${foreign}`, kid);
-  readObject(payload, 'payload', kid);
+  const claims = readObject(payload, 'payload', kid);
   if (signature.length === 0) throw new Unauthenticated('the signature is empty', kid);
-  return { token, kid, alg };
+  return { token, kid, alg, claims };
+}
+
+/**
+ * Takes a token apart into header, payload and signature; whether the signature holds is for `signature.ts` to say.
+ * @throws Unauthenticated when they are not three, each in the one canonical form.
+ */
+export function partsOf(token: string): [header: Buffer, payload: Buffer, signature: Buffer] {
+  const parts = token.split('.');
+  if (parts.length !== 3) throw new Unauthenticated('the token has not three parts');
+  return parts.map(decode) as [Buffer, Buffer, Buffer];
 }
 
 /** Reads base64url in its one canonical form: no padding, and no bits that say nothing. */

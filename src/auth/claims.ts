@@ -1,3 +1,5 @@
+import type { Claims } from './bearer.js';
+
 /** What every token has to be meant for. */
 export const AUDIENCE = 'wechat-token-hub';
 /** Clocks differ a little. */
@@ -11,11 +13,7 @@ const LONGEST_LIFE_SECONDS = 366 * 86_400;
  * @param strict whether a token must end, within 366 days.
  * @param now epoch seconds.
  */
-export function flawOfClaims(
-  claims: Readonly<Record<string, unknown>>,
-  strict: boolean,
-  now: number,
-): string | undefined {
+export function flawOfClaims(claims: Claims, strict: boolean, now: number): string | undefined {
   const { aud, exp, nbf, iat } = claims;
   const audience: unknown = typeof aud === 'string' ? [aud] : aud;
   if (!Array.isArray(audience) || !audience.every((one) => typeof one === 'string')) return 'the aud is no audience';

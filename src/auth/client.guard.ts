@@ -1,7 +1,7 @@
 import { type ExecutionContext, Injectable } from '@nestjs/common';
 import { AuthGuard } from '@nestjs/passport';
 import type { Request } from 'express';
-import type { Client } from '../config/configuration.js';
+import type { Client } from '../config/clients.js';
 import { readBearer, Unauthenticated } from './bearer.js';
 import { type BearerRequest, JwtStrategy } from './jwt.strategy.js';
 

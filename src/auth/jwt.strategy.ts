@@ -1,35 +1,47 @@
-import { Inject, Injectable } from '@nestjs/common';
+import { Inject, Injectable, Logger } from '@nestjs/common';
 import { PassportStrategy } from '@nestjs/passport';
 import type { Request } from 'express';
-import { createSecretKey, type KeyObject, randomBytes } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
 import { Strategy, type StrategyOptionsWithRequest } from 'passport-jwt';
-import type { Client } from '../config/configuration.js';
+import { PUBLIC_KEY_ALGORITHMS, type PublicKeyAlgorithm } from '../config/client-key.js';
+import type { Client, Issuer } from '../config/clients.js';
 import { LiveConfiguration } from '../config/live-configuration.js';
 import { type Bearer, Unauthenticated } from './bearer.js';
 import { AUDIENCE, flawOfClaims, LEEWAY_SECONDS } from './claims.js';
+import { fetchKeySet } from './jwks.js';
+import { KeyRing } from './key-ring.js';
+import { KeySet } from './key-set.js';
+import { isSignedForKey, isSignedWith } from './signature.js';
 
 /** A request whose Authorization header was read. */
 export interface BearerRequest extends Request {
   bearer: Bearer;
 }
 
-/** Verifies a JWT with the key that its `kid` names, and tells which client it is. */
+/**
+ * Verifies a JWT with the keys that the key ring has for it, and tells which client it is. HS256 is verified as
+ * passport-jwt does it, at once; what is signed with a private key by jose, which knows EdDSA too.
+ */
 @Injectable()
 export class JwtStrategy extends PassportStrategy(Strategy) {
+  private readonly ring: KeyRing;
+
   constructor(
     @Inject(LiveConfiguration) private readonly configuration: LiveConfiguration<{ readonly identity: string }>,
   ) {
-    // A kid that nobody has is checked against a key that nobody has: it takes as long, and fails as it should.
-    const nobody = createSecretKey(randomBytes(32));
+    const ring = new KeyRing(configuration, openKeySet);
     super({
       passReqToCallback: true,
       jwtFromRequest: (request: BearerRequest) => request.bearer.token,
       secretOrKeyProvider: (
         { bearer }: BearerRequest,
-        _token: unknown,
-        done: (error: null, key: KeyObject) => void,
+        token: string,
+        done: (error: null, key: KeyObject | undefined) => void,
       ): void => {
-        done(null, configuration.current.clients.get(bearer.kid)?.key ?? nobody);
+        const { keys } = ring.secretsFor(bearer);
+        const [first, ...others] = keys;
+        // Where there are two, the library gets the one that signed.
+        done(null, others.find((key) => isSignedWith(key, token)) ?? first);
       },
       // At this level and not among jsonWebTokenOptions, where the list would be overwritten with nothing.
       algorithms: ['HS256'],
@@ -37,14 +49,59 @@ export class JwtStrategy extends PassportStrategy(Strategy) {
       jsonWebTokenOptions: { clockTolerance: LEEWAY_SECONDS },
       // The library takes a KeyObject, ten times faster than text; its types know only text and buffers.
     } as unknown as StrategyOptionsWithRequest);
+    this.ring = ring;
+  }
+
+  override authenticate(request: BearerRequest, options?: unknown): void {
+    const { alg } = request.bearer;
+    if (!isPublicKeyAlgorithm(alg)) {
+      super.authenticate(request, options);
+      return;
+    }
+    this.verify(request, alg).then(
+      (client) => this.success(client),
+      (error: unknown) => this.error(error as Error),
+    );
   }
 
   /** Called once the signature holds. */
-  validate({ bearer }: BearerRequest, claims: Record<string, unknown>): Client {
-    const { clients, settings } = this.configuration.current;
-    const client = clients.get(bearer.kid);
-    const flaw = client ? flawOfClaims(claims, settings.authStrict, Date.now() / 1000) : 'the kid is unknown';
+  validate({ bearer }: BearerRequest): Client {
+    const client = this.ring.claimant(bearer);
+    const { authStrict } = this.configuration.current.settings;
+    const flaw = client ? flawOfClaims(bearer.claims, authStrict, Date.now() / 1000) : 'the kid is unknown';
     if (!client || flaw) throw new Unauthenticated(flaw ?? 'the kid is unknown', bearer.kid);
+    if (client.issuer && bearer.claims['exp'] === undefined) {
+      throw new Unauthenticated('the token never ends, as none of an issuer may', bearer.kid);
+    }
     return client;
   }
+
+  private async verify(request: BearerRequest, alg: PublicKeyAlgorithm): Promise<Client> {
+    const { bearer } = request;
+    const claimant = this.ring.claimant(bearer);
+    const { keys, lack } = await this.ring.publicKeysFor(bearer, alg);
+    const verdicts = await Promise.all(keys.map((key) => isSignedForKey(key, alg, bearer.token)));
+    const isSigned = lack === undefined && verdicts.includes(true);
+    if (!isSigned) throw new Unauthenticated(lack ?? 'invalid signature', bearer.kid);
+    const client = this.validate(request);
+    // That took a moment, and another configuration may have come into force.
+    if (client.name !== claimant?.name) throw new Unauthenticated('it is of another client now', bearer.kid);
+    return client;
+  }
+}
+
+function isPublicKeyAlgorithm(alg: string): alg is PublicKeyAlgorithm {
+  return (PUBLIC_KEY_ALGORITHMS as readonly string[]).includes(alg);
+}
+
+function openKeySet({ name, keySet }: Issuer): KeySet {
+  const logger = new Logger('Auth');
+  return new KeySet({
+    fetch: () => fetchKeySet(keySet),
+    now: () => performance.now(),
+    onFailure: (reason, keepsOlder) => {
+      const then = keepsOlder ? 'Those at hand are used on.' : 'Until they are there, its clients are refused.';
+      logger.warn(`The keys of the issuer ${name} could not be fetched: ${reason}. ${then}`);
+    },
+  });
 }

@@ -1,11 +1,10 @@
-import { createSecretKey } from 'node:crypto';
-import type { Client } from '../config/configuration.js';
+import type { Client } from '../config/clients.js';
 import { type Action, ACTIONS } from '../config/hub-file.js';
 import { assertMay, Forbidden, sees, UnknownApp } from './rights.js';
 
 const clientOf = (apps: '*' | string[], may: Action[]): Client => ({
-  kid: 'web',
-  key: createSecretKey(Buffer.from('a key that signs nothing here')),
+  name: 'web',
+  keys: [],
   apps: apps === '*' ? '*' : new Set(apps),
   may: new Set(may),
 });

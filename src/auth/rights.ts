@@ -1,4 +1,4 @@
-import type { Client } from '../config/configuration.js';
+import type { Client } from '../config/clients.js';
 import type { Action } from '../config/hub-file.js';
 
 /** There is no such app, as far as this client is concerned. */

@@ -1,30 +1,12 @@
 import { dirname, resolve } from 'node:path';
-import type { KeyObject } from 'node:crypto';
 import type { z } from 'zod';
-import { type ClientKey, clientKey, STRONG_KEY_BYTES } from './client-key.js';
-import { environmentKids, keyVariable, readSettings, type Settings } from './environment.js';
+import { type Client, ClientReader, type Issuer } from './clients.js';
+import { environmentKids, readSettings, type Settings } from './environment.js';
 import { Faults } from './faults.js';
 import { redisBlock, type RedisSettings } from './redis-settings.js';
-import {
-  type Action,
-  addIssues,
-  APP_NAME,
-  type HubFile,
-  KID,
-  readHubFile,
-  type SecretReference,
-  secretSchema,
-} from './hub-file.js';
-import { type Environment, SecretReader, UnreadableSecret } from './secret-reader.js';
+import { addIssues, APP_NAME, type HubFile, readHubFile, type SecretReference, secretSchema } from './hub-file.js';
+import { type Environment, SecretReader } from './secret-reader.js';
 import type { Secret } from './secret.js';
-
-/** A program that may ask the hub: its key, the apps it sees, and what it may do with them. */
-export interface Client {
-  readonly kid: string;
-  readonly key: KeyObject;
-  readonly apps: '*' | ReadonlySet<string>;
-  readonly may: ReadonlySet<Action>;
-}
 
 /**
  * How the apps of one platform are written in the configuration. A schema yields the app itself (`A`), so that a
@@ -39,7 +21,10 @@ export interface PlatformSchema<A extends { readonly identity: string }> {
 export interface Configuration<A> {
   readonly settings: Settings;
   readonly apps: ReadonlyMap<string, A>;
+  /** The clients by name, which is the kid of those with keys of their own. */
   readonly clients: ReadonlyMap<string, Client>;
+  /** Those who make tokens for some of them, by the `iss` of these tokens. */
+  readonly issuers: ReadonlyMap<string, Issuer>;
   /** What the operator should know though the hub starts all the same. */
   readonly warnings: readonly string[];
   /** The files that were read: a change of one of them is a new configuration. */
@@ -64,10 +49,8 @@ export function readConfiguration<A extends { readonly identity: string }>(
 
   const path = environment['HUB_CONFIG'];
   const file = path === undefined ? undefined : readHubFile(path, faults);
-  const read = (reference: SecretReference): Secret =>
-    'env' in reference
-      ? secrets.fromVariable(reference.env)
-      : secrets.fromFile(reference.file, path === undefined ? undefined : dirname(resolve(path)));
+  const folder = path === undefined ? process.cwd() : dirname(resolve(path));
+  const read = (reference: SecretReference): Secret => secrets.referred(reference, folder);
 
   const redis = readRedis(file?.redis, redisBlock(secretSchema(read)), settings, faults);
 
@@ -75,36 +58,24 @@ export function readConfiguration<A extends { readonly identity: string }>(
   for (const [name, written] of Object.entries(file?.apps ?? {})) apps.add(name, written, `HUB_CONFIG.apps.${name}`);
   addDefaultApp(environment, secrets, apps, warnings);
 
-  const clients = new Map<string, Client>();
-  let clientsWritten = 0;
-  const admit = (setting: string, kid: string, read: () => Secret, rights: Pick<Client, 'apps' | 'may'>): void => {
-    clientsWritten += 1;
-    if (!KID.test(kid)) faults.add(setting, `the kid must match ${KID.source}`);
-    else if (clients.has(kid)) faults.add(setting, 'the environment and HUB_CONFIG both hold a key for this kid');
-    const key = attempt(() => acceptKey(read(), settings?.authStrict ?? false), setting, faults);
-    if (!key) return;
-    if (!key.strong) warnings.push(`${setting}: the key is shorter than ${STRONG_KEY_BYTES} bytes`);
-    clients.set(kid, { kid, key: key.key, ...rights });
-  };
-  for (const [kid, written] of Object.entries(file?.clients ?? {})) {
-    const setting = `HUB_CONFIG.clients.${kid}`;
-    admit(`${setting}.key`, kid, () => read(written.key), { apps: sight(written.apps), may: new Set(written.may) });
+  const source = { environment, secrets, folder, strict: settings?.authStrict ?? false };
+  const clients = new ClientReader(source, warnings, faults);
+  for (const [name, written] of Object.entries(file?.clients ?? {})) {
+    const setting = `HUB_CONFIG.clients.${name}`;
+    clients.add(name, written, setting);
     for (const app of written.apps === '*' ? [] : written.apps) {
       if (app !== '*' && !apps.found.has(app) && !apps.refused.has(app)) {
         faults.add(`${setting}.apps`, 'names an app that is not configured');
       }
     }
   }
-  for (const kid of environmentKids(environment)) {
-    const variable = keyVariable(kid);
-    admit(variable, kid, () => secrets.fromVariable(variable), { apps: '*', may: ENVIRONMENT_CLIENT_MAY });
-  }
+  for (const kid of environmentKids(environment)) clients.addOfEnvironment(kid);
 
   const fileIsUnread = path !== undefined && !file;
   if (apps.found.size + apps.refused.size === 0 && !fileIsUnread) {
     faults.add('APPID', 'no app is configured; set APPID and APPSECRET, or HUB_CONFIG');
   }
-  if (clientsWritten === 0 && !fileIsUnread) {
+  if (clients.written === 0 && !fileIsUnread) {
     faults.add('JWT_KEY_{kid}', 'no client is configured; set at least one key, or HUB_CONFIG');
   }
   const files = new Set([...(path === undefined ? [] : [resolve(path)]), ...secrets.files]);
@@ -113,7 +84,8 @@ export function readConfiguration<A extends { readonly identity: string }>(
   return {
     settings: { ...settings, ...(redis && { redis }) },
     apps: apps.found,
-    clients,
+    clients: clients.found,
+    issuers: clients.issuers,
     warnings,
     files,
   };
@@ -132,8 +104,6 @@ function readRedis(
   if (parsed.error) addIssues((...path) => ['HUB_CONFIG.redis', ...path].join('.'), parsed.error.issues, faults);
   return parsed.data;
 }
-
-const ENVIRONMENT_CLIENT_MAY: ReadonlySet<Action> = new Set<Action>(['read', 'rotate', 'report', 'sign']);
 
 class AppReader<A extends { readonly identity: string }> {
   readonly found = new Map<string, A>();
@@ -206,27 +176,4 @@ function addDefaultApp<A extends { readonly identity: string }>(
     'APPID',
     (member = '') => DEFAULT_APP_SETTINGS.get(member) ?? 'APPID',
   );
-}
-
-function acceptKey(secret: Secret, strict: boolean): ClientKey {
-  const key = clientKey(secret);
-  if (typeof key === 'string') throw new UnreadableSecret(key);
-  if (strict && !key.strong) {
-    throw new UnreadableSecret(`is shorter than ${STRONG_KEY_BYTES} bytes, which AUTH_STRICT forbids`);
-  }
-  return key;
-}
-
-function attempt<T>(read: () => T, setting: string, faults: Faults): T | undefined {
-  try {
-    return read();
-  } catch (error) {
-    if (!(error instanceof UnreadableSecret)) throw error;
-    faults.add(setting, error.message);
-    return undefined;
-  }
-}
-
-function sight(apps: '*' | readonly string[]): Client['apps'] {
-  return apps === '*' || apps.includes('*') ? '*' : new Set(apps);
 }

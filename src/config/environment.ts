@@ -118,8 +118,11 @@ function optionalSecret(variable: string, secrets: SecretReader, faults: Faults)
 
 const PROXY_SETTINGS = ['https_proxy', 'http_proxy', 'all_proxy'].flatMap((name) => [name, name.toUpperCase()]);
 
-/** HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY, in either case, as curl and most others read them. */
-function upstream(root: URL, environment: Environment, faults: Faults): Upstream {
+/**
+ * Finds the proxy on the way to an upstream: by HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY, in either case, as curl
+ * and most others read them.
+ */
+export function upstream(root: URL, environment: Environment, faults: Faults): Upstream {
   const found = getProxyForUrl(root.href);
   if (!found) return { root };
   // Without a scheme of its own a proxy is reached by http; the library takes the scheme of what is behind it.

@@ -26,10 +26,63 @@ const secretReference = reference(
 /** Where the configuration file says that a secret is. */
 export type SecretReference = z.infer<typeof secretReference>;
 
+const OWN_KEY = 'must be { env: VARIABLE } or { file: path } of a shared HS256 key, or { publicKey: … } with either';
+const NO_PLACE = 'a key itself has no place in this file';
+
+const key = z.xor(
+  [...secretReference.options, z.strictObject({ publicKey: secretReference })],
+  `${OWN_KEY}; ${NO_PLACE}`,
+);
+
+/** Where the configuration file says that a key of a client is. */
+export type KeyReference = z.infer<typeof key>;
+
+const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/;
+
+const jwks = z.string('must be an address').transform((text, context) => {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  const isPlain = url && !url.username && !url.password && !url.hash;
+  if (isPlain && (url.protocol === 'https:' || (url.protocol === 'http:' && LOOPBACK.test(url.hostname)))) return url;
+  const message =
+    'must be an https address without credentials and fragment; http will do for what is on this machine alone';
+  context.issues.push({ code: 'custom', input: undefined, message });
+  return z.NEVER;
+});
+
+const claim = (name: string) =>
+  z.string(`must be the ${name} of the tokens, as a text`).min(1, `must be the ${name} of the tokens, and not empty`);
+
+const file = z.strictObject({ file: z.string().min(1) }, 'must be { file: path }');
+
+const issuer = z.strictObject({
+  jwks,
+  issuer: claim('iss'),
+  subject: claim('sub'),
+  ca: file.optional(),
+  token: file.optional(),
+});
+
+/** Whose tokens a client shows, as the configuration file has it. */
+export type IssuerReference = z.infer<typeof issuer>;
+
+/** What is wrong with a key is told of the form that was meant: of all forms at once it would help nobody. */
+const keyOrIssuer = z.unknown().transform((written, context): KeyReference | IssuerReference => {
+  const isIssuer = typeof written === 'object' && written !== null && 'jwks' in written;
+  const { data, error } = (isIssuer ? issuer : key).safeParse(written, { error: missing });
+  for (const { path, message } of error?.issues ?? []) {
+    context.issues.push({
+      code: 'custom',
+      input: undefined,
+      path,
+      message: isIssuer ? message : `${OWN_KEY}, or { jwks, issuer, subject }; ${NO_PLACE}`,
+    });
+  }
+  return data ?? z.NEVER;
+});
+
 const client = z.strictObject({
-  key: reference(
-    'must be { env: VARIABLE } or { file: path } of a shared HS256 key: this version knows no other, and a key itself has no place in this file',
-  ),
+  key: keyOrIssuer.optional(),
+  keys: z.array(key, 'must be a list').min(1, 'must be one or two').max(2, 'must be one or two').optional(),
   apps: z.union([z.literal('*'), z.array(z.string())], "must be a list of apps, or '*'"),
   may: z.array(z.enum(ACTIONS, `must be one of ${ACTIONS.join(', ')}`)).default(['read', 'report']),
 });
@@ -58,9 +111,7 @@ export function readHubFile(path: string, faults: Faults): HubFile | undefined {
     return undefined;
   }
   try {
-    const parsed = hubFile.safeParse(parseText(text) ?? {}, {
-      error: (issue) => (issue.code === 'invalid_type' && issue.input === undefined ? 'is missing' : undefined),
-    });
+    const parsed = hubFile.safeParse(parseText(text) ?? {}, { error: missing });
     if (parsed.success) return parsed.data;
     addIssues((...path) => ['HUB_CONFIG', ...path].join('.'), parsed.error.issues, faults);
   } catch (error) {
@@ -69,6 +120,11 @@ export function readHubFile(path: string, faults: Faults): HubFile | undefined {
     faults.add('HUB_CONFIG', `is not valid YAML or JSON${line ? `, line ${line}` : ''}${code}`);
   }
   return undefined;
+}
+
+/** Says of a member that is not there just that. */
+function missing(issue: { readonly code?: string; readonly input?: unknown }): string | undefined {
+  return issue.code === 'invalid_type' && issue.input === undefined ? 'is missing' : undefined;
 }
 
 /** JSON is YAML, but ten thousand apps are read a hundred times faster as JSON. What is wrong, the YAML reader tells. */

@@ -49,6 +49,14 @@ export class SecretReader {
     this.files.add(file);
     return notBlank(readText(file).replace(/\r?\n$/, ''));
   }
+
+  /**
+   * The secret to which the configuration file, in the folder `base`, refers.
+   * @throws UnreadableSecret as the others do.
+   */
+  referred(reference: { readonly env: string } | { readonly file: string }, base: string): Secret {
+    return 'env' in reference ? this.fromVariable(reference.env) : this.fromFile(reference.file, base);
+  }
 }
 
 /** The folders to watch for changes of these files: Kubernetes swaps a link beside the file, not the file. */

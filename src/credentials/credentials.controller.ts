@@ -97,7 +97,7 @@ export class CredentialsController {
     const app = this.find(request, 'report', name);
     const { errcode } = reported;
     const { verdict, credential } = await app.report(reported, {
-      client: request.client.kid,
+      client: request.client.name,
       requestId: request.requestId,
       ...(errcode !== undefined && { errcode }),
     });

@@ -139,7 +139,7 @@ function answeredOf(request: ClientRequest, response: ServerResponse, seconds: n
   const { client, about } = request as Partial<ClientRequest>;
   const { route } = request as { route?: { readonly path: string } };
   const status = response.writableFinished ? response.statusCode : GIVEN_UP;
-  return { client: client?.kid, app: about, route: route?.path, status, seconds };
+  return { client: client?.name, app: about, route: route?.path, status, seconds };
 }
 
 function refuseAtOnce(request: Request, response: Response, next: NextFunction): void {

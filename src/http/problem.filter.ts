@@ -60,7 +60,7 @@ export class ProblemFilter implements ExceptionFilter {
     const line = {
       event: 'refused',
       requestId,
-      ...(client && { client: client.kid }),
+      ...(client && { client: client.name }),
       ...(about !== undefined && { app: about }),
       status,
       type,
