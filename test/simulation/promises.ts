@@ -9,9 +9,9 @@ const SIMULATION = fileURLToPath(new URL('../../build/simulation/test/simulation
 
 /** How many runs a weather gets: the worst ones hold all the others, which are there to say more plainly what is wrong. */
 const RUNS: Readonly<Record<string, number>> = {
-  'everything but losses at once': 60,
+  'everything but losses at once': 30,
   'everything at once': 200,
-  'everything, and rotations': 20,
+  'everything, and rotations': 10,
 };
 const RUNS_OF_ANOTHER = 2;
 
