@@ -32,12 +32,8 @@ function linesIn(path: string): AuditLine[] {
 }
 
 /** Runs the command that operators have for audits. */
-function audit(
-  args: readonly string[],
-  input = '',
-  key: string | undefined = AUDIT_KEY,
-): [status: number, text: string] {
-  const env = { PATH: process.env['PATH'], ...(key !== undefined && { AUDIT_KEY: key }) };
+function audit(args: readonly string[], input = '', key = AUDIT_KEY): [status: number, text: string] {
+  const env = { PATH: process.env['PATH'], AUDIT_KEY: key };
   const { status, stdout } = spawnSync(process.execPath, [COMMAND, ...args], { input, env, encoding: 'utf8' });
   return [status ?? -1, stdout.trim()];
 }
