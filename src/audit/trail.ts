@@ -116,10 +116,12 @@ export class Trail {
 
   /** Writes what waits, and ends. */
   async close(): Promise<void> {
+    // A disk that hangs must not keep the hub from ending.
+    if (!this.isStalled) {
+      await this.writing;
+      await this.surroundings.sink.close();
+    }
     clearTimeout(this.again);
-    await this.writing;
-    clearTimeout(this.again);
-    await this.surroundings.sink.close();
   }
 
   private start(): void {

@@ -249,6 +249,8 @@ describe('the environment', () => {
       'HUB_CONFIG',
       'STORE_KEY',
       'STORE_KEY_FILE',
+      'AUDIT_KEY',
+      'AUDIT_REQUIRED',
       'JWT_KEY_web',
       'JWT_KEY_web_FILE',
       'JWT_KEY_shop_FILE',

@@ -16,7 +16,7 @@ export class CredentialsHealth {
     private readonly service: CredentialsService,
     @Inject(LiveConfiguration)
     private readonly live: LiveConfiguration<{ readonly identity: string }>,
-    private readonly kept: Audit,
+    private readonly records: Audit,
   ) {}
 
   hub(): HealthIndicatorResult {
@@ -44,7 +44,7 @@ export class CredentialsHealth {
   /** Nothing where there is none. One that is required and cannot be written leaves nothing to give. */
   audit(): HealthIndicatorResult[] {
     const indicator = this.indicators.check('audit');
-    const { status } = this.kept;
+    const { status } = this.records;
     if (!status) return [];
     if (!status.trouble) return [indicator.up()];
     const seconds = Math.round((Date.now() - status.trouble.since) / 1000);
