@@ -258,7 +258,7 @@ describe('the environment', () => {
     ];
     const environment = Object.fromEntries(names.map((name) => [name, canary(name)]));
     const error = refusal(() => read({ ...environment, APPID: 'canary appid 7f3a' }));
-    expect(error.faults).toHaveLength(22);
+    expect(error.faults).toHaveLength(24);
     const report = `${error.message}\n${error.stack ?? ''}\n${inspect(error, { depth: 10 })}\n${JSON.stringify(error)}`;
     expect(report).not.toMatch(/7f3a/i);
   });
