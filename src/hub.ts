@@ -9,6 +9,7 @@ import { Audit } from './audit/audit.js';
 import { type Change, changesBetween } from './config/changes.js';
 import type { Settings } from './config/environment.js';
 import { LiveConfiguration } from './config/live-configuration.js';
+import { prefixIn } from './config/redis-settings.js';
 import type { Environment } from './config/secret-reader.js';
 import { auditedOf } from './credentials/audited.js';
 import { lineOf } from './credentials/chronicle.js';
@@ -59,7 +60,7 @@ async function openStore(settings: Settings, clock: Clock, journal: Journal): Pr
   if (!redis) return EmbeddedStore.open(dataDir, clock, storeKeys, tell);
   const connection = new RedisConnection(redis);
   try {
-    const store = new RedisStore({ redis: connection, clock, tell }, redisPrefix, storeKeys);
+    const store = new RedisStore({ redis: connection, clock, tell }, prefixIn(redis, redisPrefix), storeKeys);
     const patience = AbortSignal.timeout(STORE_PATIENCE_MS);
     while (!(await isOpened(store)) && !patience.aborted) await delay(STORE_AGAIN_MS);
     return store;

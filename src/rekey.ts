@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Settings } from './config/environment.js';
 import { LiveConfiguration } from './config/live-configuration.js';
+import { prefixIn } from './config/redis-settings.js';
 import type { Environment } from './config/secret-reader.js';
 import { SteadyClock } from './credentials/clock.js';
 import { givenKeys } from './credentials/store/cipher.js';
@@ -33,7 +34,7 @@ async function rekeyStore({ redis, redisPrefix, dataDir, storeKeys }: Settings):
   if (redis) {
     const connection = new RedisConnection(redis);
     try {
-      return await oncePossible(() => rekeyRedis(connection, redisPrefix, givenKeys(storeKeys)));
+      return await oncePossible(() => rekeyRedis(connection, prefixIn(redis, redisPrefix), givenKeys(storeKeys)));
     } finally {
       await connection.close();
     }

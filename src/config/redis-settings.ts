@@ -35,6 +35,14 @@ export type RedisSettings =
     })
   | (Access & { readonly kind: 'cluster'; readonly nodes: readonly Address[] });
 
+/**
+ * What the names of these hubs' keys and messages begin with: messages reach all databases of a server, so those of
+ * hubs in another one than the first have its number in them.
+ */
+export function prefixIn(redis: RedisSettings, prefix: string): string {
+  return 'db' in redis && redis.db > 0 ? `${prefix}@${redis.db}` : prefix;
+}
+
 const REDIS_PORT = 6379;
 const SENTINEL_PORT = 26_379;
 

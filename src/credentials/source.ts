@@ -117,7 +117,7 @@ export class Source implements Kept {
     return {
       credential,
       usable: credential !== undefined && usable(credential, this.outside.now()) === undefined,
-      failure: failure ? { error: errorOf(failure), retryAt: failure.retryAt } : this.storeAway,
+      failure: failure ? { error: errorOf(failure), retryAt: failure.retryAt } : this.presentTrouble,
       unsaved: this.unsaved !== undefined,
       foreignMints: this.foreignMints,
     };
@@ -583,6 +583,12 @@ export class Source implements Kept {
     const { failure } = this.known.entry;
     if (!failure || failure.at <= this.adoptedAt) return undefined;
     return failure.at <= this.bornAt && !isPassing(failure) ? undefined : failure;
+  }
+
+  /** That the store was away, as long as it was asked lately: nobody asks it again for what is not due. */
+  private get presentTrouble(): Obstacle | undefined {
+    const { storeAway } = this;
+    return storeAway && this.outside.now() < storeAway.retryAt + STORE_AGAIN_MS ? storeAway : undefined;
   }
 
   private get obstacle(): Obstacle | undefined {

@@ -105,8 +105,12 @@ export class Leases<T> {
   }
 }
 
+/** No lease lasts so long. One that seems to was given before the clock was set back. */
+const LONGER_THAN_ANY_LEASE_MS = 60_000;
+
 function heldFor({ holder }: Kept<unknown>, now: number): number {
-  return holder ? Math.max(0, holder.until - now) : 0;
+  const left = (holder?.until ?? now) - now;
+  return left > LONGER_THAN_ANY_LEASE_MS ? 0 : Math.max(0, left);
 }
 
 function written<T>(before: Kept<T>, content: T): Kept<T> {

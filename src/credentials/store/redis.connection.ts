@@ -29,16 +29,26 @@ export class RedisConnection implements RedisPort, RekeyingPort {
   private readonly commands: Redis | Cluster;
   private readonly messages: Redis | Cluster;
   private readonly pinging: NodeJS.Timeout;
+  /** What kept it from connecting last. */
+  private trouble: unknown;
+  private isElsewhere = false;
 
   constructor(settings: RedisSettings) {
     this.commands = connect(settings);
     for (const [name, lua] of Object.entries(SCRIPTS)) this.commands.defineCommand(commandOf(name), { lua });
     this.messages = connect(settings);
     for (const client of [this.commands, this.messages]) {
-      // What fails is told by who asked for it, in our words; the library's have addresses in them.
-      client.on('error', () => undefined);
       client.connect().catch(() => undefined);
     }
+    // What fails is told by who asks for something, in our words; the library's have addresses in them.
+    this.messages.on('error', () => undefined);
+    this.commands.on('error', (error: unknown) => {
+      this.trouble = error;
+      // Left to itself, the library would go on in the database that it happens to be in.
+      if (isOfDatabase(error)) this.isElsewhere = true;
+    });
+    this.commands.on('close', () => (this.isElsewhere = false));
+    this.commands.on('ready', () => (this.trouble = undefined));
     this.pinging = setInterval(() => {
       this.messages.ping().catch(() => undefined);
     }, PING_EVERY_MS).unref();
@@ -46,11 +56,14 @@ export class RedisConnection implements RedisPort, RekeyingPort {
 
   async run(script: ScriptName | RekeyingScript, keys: readonly string[], args: readonly string[]): Promise<unknown> {
     const commands = this.commands as unknown as Record<string, Run>;
+    let reply: unknown;
     try {
-      return await commands[commandOf(script)]?.(keys.length, ...keys, ...args);
+      reply = await commands[commandOf(script)]?.(keys.length, ...keys, ...args);
     } catch (error) {
-      throw new StoreUnreachable(reasonOf(error));
+      throw new StoreUnreachable(reasonOf(error, this.trouble));
     }
+    if (this.isElsewhere) throw new StoreUnreachable('its database cannot be selected');
+    return reply;
   }
 
   listen(channel: string, hear: (message: string) => void): void {
@@ -142,15 +155,21 @@ function reconnectAfter(attempts: number): number {
   return wait * (0.5 + Math.random() / 2);
 }
 
-/** A code, or the first word of Redis' answer: nothing of addresses, and nothing of what was asked. */
-function reasonOf(error: unknown): string {
+/**
+ * A code, or the first word of Redis' answer: nothing of addresses, and nothing of what was asked.
+ * @param trouble what kept the connection from being made; where there is none, that is the reason.
+ */
+function reasonOf(error: unknown, trouble?: unknown): string {
   const { code, message, name } = error as NodeJS.ErrnoException;
   if (code !== undefined) return code;
   const [word] = /^[A-Z]{3,}(?= )/.exec(message) ?? [];
   if (word !== undefined) return word;
-  return message === 'Command timed out'
-    ? `no answer within ${ANSWER_MS} ms`
-    : name === 'Error'
-      ? 'not connected'
-      : name;
+  if (message === 'Command timed out') return `no answer within ${ANSWER_MS} ms`;
+  if (trouble instanceof Error) return reasonOf(trouble);
+  return name === 'Error' ? 'not connected' : name;
+}
+
+/** Whether it is SELECT that failed: the number is too large, or the user may not. */
+function isOfDatabase(error: unknown): boolean {
+  return error instanceof Error && /DB index|invalid DB|'select'/i.test(error.message);
 }

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { z } from 'zod';
 import { newKey, parseKeys } from '../../config/random-keys.js';
 import type { Secret } from '../../config/secret.js';
 import type { Clock } from '../clock.js';
@@ -38,6 +39,8 @@ type News = readonly [now: string, server: string, total: string, oldest: string
 type Hello = readonly [now: string, server: string, policy: string, total: string, key: string];
 /** A change as it is published. */
 type Message = readonly [number: string, name: string, entry: string, revision: string, doubt: string];
+
+const message = z.tuple([z.string(), z.string(), z.string(), z.string(), z.string()]);
 
 /** How often to look for what was not heard of: messages get lost, and nobody should go by old values for long. */
 const LOOK_EVERY_MS = 2000;
@@ -234,8 +237,14 @@ export class RedisStore extends Store {
     }
   }
 
-  private hearMessage(message: string): void {
-    const [number, name, ...shown] = JSON.parse(message) as Message;
+  private hearMessage(text: string): void {
+    const message = readMessage(text);
+    if (!message) {
+      // Not from a hub. What hubs have to say, the next look finds.
+      this.lookAt = 0;
+      return;
+    }
+    const [number, name, ...shown] = message;
     if (Number(number) === this.heard + 1) this.heard += 1;
     // One before this was not heard.
     else if (Number(number) > this.heard) this.lookAt = 0;
@@ -338,5 +347,14 @@ export class RedisStore extends Store {
       this.surroundings.tell({ event: 'store-damaged', name });
       return {};
     }
+  }
+}
+
+/** A change as it was published, if it is one: whoever may publish may publish anything. */
+function readMessage(text: string): Message | undefined {
+  try {
+    return message.safeParse(JSON.parse(text)).data;
+  } catch {
+    return undefined;
   }
 }

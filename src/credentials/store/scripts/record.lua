@@ -32,10 +32,15 @@ local function read(key)
   }
 end
 
+-- No lease lasts so long. One that seems to was given before the clock was set back, and nobody would wait for its end.
+local LONGER_THAN_ANY_LEASE_MS = 60000
+
 -- For how many milliseconds somebody other than `owner` has the lease yet.
 local function held_for(record, owner)
   if record.owner == '' or record.owner == owner then return 0 end
-  return math.max(0, record.ends - now)
+  local left = record.ends - now
+  if left > LONGER_THAN_ANY_LEASE_MS then return 0 end
+  return math.max(0, left)
 end
 
 -- Gives the record its next revision, and lets all hubs hear of it.
