@@ -155,10 +155,10 @@ start_hub() {
   shift
   "${podman[@]}" create --name "$name" --pull never --runtime runc --network host --no-healthcheck \
     --read-only --read-only-tmpfs=false --cap-drop all --security-opt no-new-privileges \
-    --ulimit nofile=1024:1024 --ulimit nproc=256:256 --ulimit core=0:0 --memory 256m \
+    --ulimit nofile=1024:1024 --ulimit nproc=256:256 --ulimit core=0:0 --memory 384m \
     --volume "$work/secrets:$secrets:ro" --env PORT=0 --env WECHAT_API_ROOT="$wechat" --env APPID=wx0000000000000001 \
     --env APPSECRET_FILE="$secrets/APPSECRET" --env JWT_KEY_web_FILE="$secrets/JWT_KEY_web" --env AUTH_STRICT=true \
-    --env NODE_OPTIONS=--max-old-space-size=128 "$@" "$image" >/dev/null
+    --env NODE_OPTIONS=--max-old-space-size=192 "$@" "$image" >/dev/null
   local begun
   begun="$(date +%s%3N)"
   "${podman[@]}" start --attach --sig-proxy "$name" >"$work/hub-$name.log" 2>&1 &

@@ -163,13 +163,10 @@ const DOCUMENTATION = [
     .map((name) => read(`docs/${name}`)),
 ].join('\n');
 
-/** Settings that the hub is about to have. */
-const COMING = ['REDIS_URL', 'REDIS_PREFIX', 'METRICS_PORT'];
-
 /** Whether the documentation knows a setting, or the secret that a setting names the file of. */
 function isDocumented(setting: string): boolean {
   const known = setting.replace(/^JWT_KEY_.+$/, 'JWT_KEY_{kid}').replace(/_FILE$/, '');
-  return [...NODES_OWN, ...COMING].includes(known) || DOCUMENTATION.includes(`\`${known}\``);
+  return NODES_OWN.includes(setting) || DOCUMENTATION.includes(`\`${known}\``);
 }
 
 const isSecret = (setting: string): boolean => /^(APPSECRET|STORE_KEY|REDIS_URL|JWT_KEY_.+(?<!_FILE))$/.test(setting);
@@ -318,8 +315,8 @@ describe.each(Object.entries(VARIANTS).flatMap(([name, documents]) => (documents
     });
 
     test('leave half of the memory to what is not on the heap', () => {
-      expect(container.resources?.limits?.['memory']).toBe('256Mi');
-      expect(heapOf(environment['NODE_OPTIONS'])).toBe(128);
+      expect(container.resources?.limits?.['memory']).toBe('384Mi');
+      expect(heapOf(environment['NODE_OPTIONS'])).toBe(192);
     });
 
     test('set what the documentation knows', () => {

@@ -113,8 +113,8 @@ export class CredentialsService implements Follower {
   }
 
   /** Hears that the store has lost something: what is remembered here is compared with it, and written again. */
-  mourn(): void {
-    void this.load(this.listeners);
+  mourn(): Promise<void> {
+    return this.load(this.listeners);
   }
 
   /** Renews what is due, the most urgent first, a bounded number at once. */
@@ -164,23 +164,24 @@ export class CredentialsService implements Follower {
     }
     // From here on they hear what other hubs write; so nothing is missed while what there is is read.
     this.listeners = new Map([...apps.values()].flatMap((app) => app.listeners));
-    await this.load(new Map(added.flatMap((app) => app.listeners)));
+    try {
+      await this.load(new Map(added.flatMap((app) => app.listeners)));
+    } catch (error) {
+      // It says so itself, and lets everybody look when it is back.
+      if (!(error instanceof StoreUnreachable)) throw error;
+    }
     this.apps = apps;
     await store.forgetBut(new Set(this.listeners.keys()));
   }
 
-  /** Lets everybody hear what the store has; one that cannot be reached says so, and is followed when it is back. */
+  /** Lets everybody hear what the store has. @throws StoreUnreachable */
   private async load(listeners: ReadonlyMap<string, Listener>): Promise<void> {
     const names = [...listeners.keys()];
-    try {
-      for (let from = 0; from < names.length; from += LOADED_AT_ONCE) {
-        const some = names.slice(from, from + LOADED_AT_ONCE);
-        const seen = some.map((name) => listeners.get(name)?.revision);
-        const stored = await this.surroundings.store.load(some);
-        for (const [i, name] of some.entries()) listeners.get(name)?.hear(stored.get(name) ?? NOTHING_STORED, seen[i]);
-      }
-    } catch (error) {
-      if (!(error instanceof StoreUnreachable)) throw error;
+    for (let from = 0; from < names.length; from += LOADED_AT_ONCE) {
+      const some = names.slice(from, from + LOADED_AT_ONCE);
+      const seen = some.map((name) => listeners.get(name)?.revision);
+      const stored = await this.surroundings.store.load(some);
+      for (const [i, name] of some.entries()) listeners.get(name)?.hear(stored.get(name) ?? NOTHING_STORED, seen[i]);
     }
   }
 

@@ -30,7 +30,9 @@ export class HostedApp {
   private readonly sources = new Map<string, Source>();
   /** What clients may spend on their word alone. */
   readonly rotations: Budget;
-  private readonly closing = new AbortController();
+  private isClosed = false;
+  /** There while a question waits for its turn: one for each app that has none would weigh more than the app. */
+  private patience: AbortController | undefined;
   private served: Served<Source>;
   private probing: Promise<boolean> | undefined;
   private probedAt = -Infinity;
@@ -153,7 +155,8 @@ export class HostedApp {
 
   /** Begins nothing new, and ends when what is under way has ended. */
   async close(): Promise<void> {
-    this.closing.abort();
+    this.isClosed = true;
+    this.patience?.abort();
     await Promise.all([...this.sources.values()].map((source) => source.close()));
   }
 
@@ -192,8 +195,10 @@ export class HostedApp {
   /** Asks about the token that is current when its turn has come, for all who wait by then. */
   private async probe(): Promise<boolean> {
     const wait = Math.max(CROWD_MS, this.probedAt + PROBE_APART_MS - this.outside.now());
-    await this.outside.sleep(wait, this.closing.signal);
-    if (this.closing.signal.aborted) throw new Closed();
+    this.patience = new AbortController();
+    if (!this.isClosed) await this.outside.sleep(wait, this.patience.signal);
+    this.patience = undefined;
+    if (this.isClosed) throw new Closed();
     this.probedAt = this.outside.now();
     const { value } = await this.accessToken.get();
     let alive: boolean;

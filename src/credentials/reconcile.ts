@@ -18,12 +18,10 @@ export function reconciled(ours: Entry, theirs: Entry, nature: Nature): Entry {
   const doubt = (at: number): void => {
     if (!doubts.some((other) => Math.abs(other - at) < SLACK_MS)) doubts.push(at);
   };
-  // What was asked after the credential, and came to nothing that we know of, may have been forgotten there. Of a
-  // credential that we know, so may be that a lost call was on its way when it was asked for.
+  // What was asked after the credential, and came to nothing that we know of, may have been forgotten there; of a
+  // credential that we know, so may be every doubt that there is about it.
   const isKnown = credential !== undefined && credential.value === ours.credential?.value;
-  for (const at of ours.intents ?? []) {
-    if (isKnown ? at >= ours.credential.issuedAt : at > (credential?.issuedAt ?? 0)) doubt(at);
-  }
+  for (const at of ours.intents ?? []) if (isKnown || at > (credential?.issuedAt ?? 0)) doubt(at);
   if (isUnclear(ours.credential, theirs.credential, nature)) doubt(credential?.issuedAt ?? 0);
   const isSpent = (ours.spent?.at(-1) ?? 0) > (theirs.spent?.at(-1) ?? 0) + SLACK_MS;
   if (!isOurs && doubts.length === (theirs.intents?.length ?? 0) && !isSpent) return theirs;

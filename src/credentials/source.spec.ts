@@ -651,6 +651,43 @@ describe('a source', () => {
     });
   });
 
+  describe('that hears what another hub wrote', () => {
+    it('goes by it at once', async () => {
+      const bench = new Bench();
+      bench.answers = [value('A')];
+      const first = await bench.time.during(bench.source.get());
+      const next = { ...first, value: 'B', version: first.version + 1, issuedAt: bench.now() };
+      bench.source.hear({ entry: { credential: next }, revision: bench.source.revision + 1 });
+      expect(await bench.source.get()).toEqual(next);
+      expect(bench.source.status.unsaved).toBe(false);
+    });
+
+    it('passes over old news', async () => {
+      const bench = new Bench();
+      bench.answers = [value('A'), value('B')];
+      const old = {
+        entry: { credential: await bench.time.during(bench.source.get()) },
+        revision: bench.source.revision,
+      };
+      const present = await bench.time.during(bench.source.replace('A', allowed));
+      bench.source.hear(old);
+      expect(await bench.source.get()).toEqual(present);
+      expect(bench.source.status.unsaved).toBe(false);
+    });
+
+    it('knows better when a store says that its value is younger than it is, as after its clock was set back', async () => {
+      const bench = new Bench({ supersedesAfterMs: 300_000, repeats: 'life-left' });
+      bench.answers = [value('A')];
+      const { expiresAt, ...rest } = await bench.time.during(bench.source.get());
+      const younger = { ...rest, issuedAt: rest.issuedAt + 3_600_000, expiresAt: expiresAt + 3_600_000 };
+      bench.source.hear({ entry: { credential: younger }, revision: bench.source.revision + 1 });
+      expect(await bench.source.get()).toEqual({ ...rest, expiresAt });
+      expect(bench.asked).toBe(1);
+      // The store is told.
+      expect(bench.source.status.unsaved).toBe(true);
+    });
+  });
+
   describe('that is closed', () => {
     it('ends with the call under way and its outcome stored, and begins no other', async () => {
       const bench = new Bench();

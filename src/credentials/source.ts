@@ -298,7 +298,8 @@ export class Source implements Kept {
         if (left) await this.awaitNews(heldForMs, look);
       } catch (error) {
         if (error instanceof Overtaken) this.outside.tell({ event: 'overtaken' });
-        else throw error;
+        // What another hub got while this one failed may do.
+        else if (!(error instanceof Unavailable) || this.flawOf(this.current, policy)) throw error;
       }
     }
   }
@@ -565,8 +566,9 @@ export class Source implements Kept {
     const { credential, askAgainAt = 0, intents, failure } = this.known.entry;
     const luck = this.outside.random();
     this.due = credential ? Math.max(dueOf(credential, luck), askAgainAt + luck * SPREAD_MS) : Infinity;
-    // Once every call that was lost has arrived, another one puts things right.
-    if (intents) this.due = Math.min(this.due, allArrivedAt(this.known.entry) + luck * SPREAD_MS);
+    // A call is under way, or was lost: once it must have arrived, another one puts things right. Not before that, though
+    // the credential may be due: whoever made the call has the lease.
+    if (intents) this.due = allArrivedAt(this.known.entry) + luck * SPREAD_MS;
     if (failure) this.due = Math.min(this.due, this.failure ? failure.retryAt + luck * SPREAD_MS : this.outside.now());
     this.plan();
   }

@@ -44,6 +44,8 @@ class Stage {
   readonly redis = new VirtualRedis(this.time, () => 0.5);
   readonly asks: { readonly by: number; readonly at: number }[] = [];
   latency = 100;
+  /** Which chance each hub has, from 0 to 1. */
+  luck = (index: number): number => index / 4;
   private hubs = 0;
 
   /** @param answers what WeChat answers, in turn, whoever asks; the last answer repeats. */
@@ -80,7 +82,7 @@ class Stage {
     const service = new CredentialsService(
       {
         clock: process,
-        random: () => index / 4,
+        random: () => this.luck(index),
         sleep: process.sleep,
         store,
         wechat: { call: () => Promise.reject(new Error('nobody calls it so')) },
@@ -160,7 +162,17 @@ describe('two hubs', () => {
       expect(stage.asks).toHaveLength(1);
     });
 
-    it('have it as soon as it is there, though messages get lost', async () => {
+    it('have it at the same moment: who waits for the other one hears of it', async () => {
+      const stage = new Stage(classic, [value('A')]);
+      stage.latency = 3000;
+      const [one, other] = [await stage.open(), await stage.open()];
+      const instants: number[] = [];
+      const reads = [one, other].map(({ source }) => source.get().then(() => instants.push(stage.now())));
+      await stage.outcome(Promise.all(reads));
+      expect(Math.abs((instants[0] ?? 0) - (instants[1] ?? Infinity))).toBeLessThan(SLACK_MS);
+    });
+
+    it('have it soon after it is there, though messages get lost', async () => {
       const stage = new Stage(classic, [value('A'), value('B')]);
       stage.redis.messageLoss = 1;
       const [one, other] = [await stage.open(), await stage.open()];
@@ -191,16 +203,26 @@ describe('two hubs', () => {
     });
 
     it('do not keep a client waiting for the other one while there is a usable value', async () => {
-      const { stage, hubs } = await warm(classic, value('B'));
-      const [one, other] = hubs;
+      const stage = new Stage(classic, [value('A'), value('B')]);
+      stage.luck = () => 0;
+      const [one, other] = [await stage.open(), await stage.open()];
+      // So that it becomes due between two rounds of the clockwork.
+      await stage.time.pass(100);
+      await stage.credential(one.source.get());
       stage.latency = 5000;
-      await stage.time.passUntil((one.source.current?.issuedAt ?? 0) + 6_901_000);
+      await stage.time.passUntil((one.source.current?.issuedAt ?? 0) + 6_900_001);
+      // Both find it due before either has heard of the other.
+      for (const { source } of [one, other]) void source.wake();
+      await stage.time.pass(1000);
       expect(stage.asks).toHaveLength(2);
       const before = stage.now();
       expect((await stage.credential(other.source.get())).value).toBe('A');
       expect(stage.now()).toBe(before);
       await stage.time.pass(10_000);
-      expect([other.source.current?.value, stage.asks.length]).toEqual(['B', 2]);
+      for (const { source } of [one, other]) expect(source.current?.value).toBe('B');
+      expect(stage.asks).toHaveLength(2);
+      // Nor does the other renewal go on asking for the lease: there is one for the first value, and one each.
+      expect(one.grants.length + other.grants.length).toBe(3);
     });
 
     it('know of each other’s calls: while one asks, the other trusts the old value for five minutes', async () => {
@@ -388,6 +410,10 @@ describe('two hubs', () => {
       const refused = await stage.outcome(one.app.rotate(one.source, 'A'));
       expect(refused).toBeInstanceOf(NotReplaced);
       expect(refused).toMatchObject({ cause: expect.any(StoreUnreachable) as unknown });
+      await stage.time.pass(12_000);
+      // Nor on a word that costs nothing.
+      const again = await stage.outcome(one.source.replace('A', allowed));
+      expect(again).toMatchObject({ cause: expect.any(StoreUnreachable) as unknown });
       expect(await stage.credential(one.source.get())).toMatchObject({ value: 'A' });
     });
 

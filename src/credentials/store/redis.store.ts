@@ -74,6 +74,7 @@ export class RedisStore extends Store {
   private lookAt = -Infinity;
   private recoveredAt = -Infinity;
   private current: StoreStatus;
+  private isMourning = false;
   private isClosed = false;
   private follower: Follower | undefined;
 
@@ -202,7 +203,15 @@ export class RedisStore extends Store {
     else if (this.follower) this.surroundings.tell({ event: 'store-back', seconds: Math.round((now - since) / 1000) });
   }
 
+  /** Lets everybody look at all they know; what comes to nothing now, the next look makes up for. */
+  private async mourn(): Promise<void> {
+    this.isMourning = true;
+    await this.follower?.mourn();
+    this.isMourning = false;
+  }
+
   private async hearChanges(): Promise<void> {
+    if (this.isMourning) await this.mourn();
     for (;;) {
       const since = this.heard;
       const asked = [String(since), String(CHANGES_AT_ONCE)];
@@ -211,13 +220,11 @@ export class RedisStore extends Store {
         await this.meet();
         this.recoveredAt = this.surroundings.clock.now() + RECOVERY_MS;
         this.surroundings.tell({ event: 'store-changed' });
-        this.follower?.mourn();
-        return;
+        return this.mourn();
       }
       if (Number(oldest) > since + 1) {
         this.heard = Number(total);
-        this.follower?.mourn();
-        return;
+        return this.mourn();
       }
       const names = changes.filter((_, i) => i % 2 === 0);
       for (const [name, stored] of await this.load(names)) this.follower?.hear(name, stored);
@@ -278,7 +285,8 @@ export class RedisStore extends Store {
       const moved = this.time.note(sentAt, clock.now(), Number(reply[0]));
       if (this.server !== undefined && Math.abs(moved) > MOVED_CLOCK_MS) {
         this.surroundings.tell({ event: 'store-clock-moved', seconds: Math.round(moved / 1000) });
-        this.follower?.mourn();
+        // Nobody waits for this; what it does not come to, the next look does.
+        this.mourn().catch(() => undefined);
       }
       return reply;
     } catch (error) {

@@ -59,8 +59,12 @@ export interface Granted extends Written {
 /** Is told what other hubs write. */
 export interface Follower {
   hear(name: string, stored: Stored): void;
-  /** The store may have lost some of what it had: whoever remembers it should look, and write it again. */
-  mourn(): void;
+  /**
+   * The store may have lost some of what it had, or changed more than can be told one by one: whoever remembers something
+   * should look, and write again what is missing. Ends when everybody has looked.
+   * @throws StoreUnreachable
+   */
+  mourn(): Promise<void>;
 }
 
 /** Whether a shared store can be reached. */
