@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ask, BEARER } from './client.js';
@@ -103,12 +102,11 @@ const BEGINNINGS = [
 /** Holds a connection open as slow clients do, some byte by byte; the seconds until the hub has closed it. */
 export async function dawdle(url: string, place: number): Promise<number> {
   const beginning = BEGINNINGS[place % BEGINNINGS.length] ?? '';
-  const socket = opened(url);
-  await once(socket, 'connect');
   const startedAt = performance.now();
+  const socket = opened(url);
   if (beginning) socket.write(beginning);
   const trickle = beginning && place % 3 === 0 ? setInterval(() => socket.write('x'), 1000) : undefined;
-  await once(socket.resume(), 'close');
+  await closed(socket);
   clearInterval(trickle);
   return (performance.now() - startedAt) / 1000;
 }
@@ -117,11 +115,18 @@ export async function dawdle(url: string, place: number): Promise<number> {
 export async function sendRaw(url: string, bytes: string): Promise<void> {
   const socket = opened(url);
   socket.write(bytes);
-  await once(socket.resume(), 'close');
+  await closed(socket);
 }
 
 /** A header far beyond every bound. */
 export const HUGE_HEADER = `GET /access-token HTTP/1.1\r\nHost: hub\r\nAuthorization: Bearer ${'.'.repeat(900_000)}\r\n\r\n`;
+
+/** Whatever it was that ended it. */
+function closed(socket: Socket): Promise<void> {
+  return new Promise((resolve) => {
+    socket.resume().once('close', () => resolve());
+  });
+}
 
 /** A connection whose failures nobody minds. */
 export function opened(url: string): Socket {
