@@ -86,7 +86,6 @@ describe('the environment', () => {
     const { settings, apps, clients, warnings, files } = read(ENOUGH);
     expect(settings).toEqual({
       port: 8567,
-      logLevel: 'info',
       wechat: { root: new URL('https://api.weixin.qq.com') },
       wecom: { root: new URL('https://qyapi.weixin.qq.com') },
       logLevel: 'info',
