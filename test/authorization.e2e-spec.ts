@@ -4,12 +4,19 @@ import { APPID, heapInUse, Stage } from './hub.fixture.js';
 import { exchangeOne, type WireReply } from './wire.fixture.js';
 
 let stage: Stage;
-beforeAll(async () => (stage = await Stage.set({ JWT_KEY_other: OTHER_KEY })));
+beforeAll(async () => (stage = await Stage.set({ JWT_KEY_other: OTHER_KEY, TRUST_PROXY: '127.0.0.1' })));
 afterAll(() => stage.strike());
 
 /** Sends header lines as they are: whatever speaks HTTP properly would tidy them up, or refuse. */
-const send = (lines: readonly string[] = []): Promise<WireReply> =>
-  exchangeOne(stage.url, 'GET /access-token HTTP/1.1', lines);
+function send(lines: readonly string[] = []): Promise<WireReply> {
+  sent += 1;
+  // So many bad tokens from one address would be a flood, which is another story.
+  const from = `X-Forwarded-For: 10.0.0.${sent % SENDERS}`;
+  return exchangeOne(stage.url, 'GET /access-token HTTP/1.1', [...lines, from]);
+}
+
+const SENDERS = 10;
+let sent = 0;
 
 /** All that was sent back but for the time of day and the number of the request. */
 function lasting({ raw }: WireReply): string {

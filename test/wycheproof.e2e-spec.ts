@@ -1,9 +1,9 @@
-import jwt from 'jsonwebtoken';
 import { createSecretKey } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { readBearer, Unauthenticated } from '../src/auth/bearer.js';
+import { isSignedWith } from '../src/auth/signature.js';
 
 const BESIDE = join(fileURLToPath(new URL('..', import.meta.url)), '..', 'shared', 'wycheproof');
 /** The HMAC groups of C2SP/wycheproof, testvectors_v1: they lie beside the project, or where this says that they do. */
@@ -73,12 +73,7 @@ function holds({ token, keys }: Vector): boolean {
   }
   const { kid } = JSON.parse(Buffer.from(token.split('.')[0] ?? '', 'base64url').toString()) as { kid: string };
   const key = keys.find((each) => each.kid === kid && each.use === 'sig');
-  try {
-    jwt.verify(token, createSecretKey(key?.k ?? '', 'base64url'), { algorithms: ['HS256'] });
-    return true;
-  } catch {
-    return false;
-  }
+  return isSignedWith(createSecretKey(key?.k ?? '', 'base64url'), token);
 }
 
 // Without them, one line says so; where somebody said that they are, they have to be.

@@ -53,23 +53,18 @@ describe('sealing anew what is in Redis', () => {
   it('leaves nothing that needs the older key, and finds nothing to do the next time', async () => {
     const before = await storeWith(old);
     const names = Array.from({ length: 1200 }, (_, i) => `app-${i}/access-token`);
-    await Promise.all(names.map((name) => before.put(name, 0, entryOf(`value of ${name}`))));
+    for (const name of names) await before.put(name, 0, entryOf(`value of ${name}`));
     expect(await rekey([newer, old])).toEqual({ records: 1200, resealed: 1200, unopened: [] });
     expect(await rekey([newer, old])).toEqual({ records: 1200, resealed: 0, unopened: [] });
     const after = await storeWith(newer);
-    expect(await Promise.all(names.map((name) => valueIn(after, name)))).toEqual(
-      names.map((name) => `value of ${name}`),
-    );
+    for (const name of names) expect(await valueIn(after, name)).toBe(`value of ${name}`);
     await expect(storeWith(old)).rejects.toThrow();
   }, 60_000);
 
   it('changes neither revision nor lease nor doubt, and hubs at work notice nothing', async () => {
     const [holder, reader] = [await storeWith(old, newer), await storeWith(newer, old)];
     const heard: string[] = [];
-    reader.follow({
-      hear: (name) => heard.push(name),
-      mourn: () => Promise.resolve(void heard.push('mourned')),
-    });
+    reader.follow({ hear: (name) => heard.push(name), mourn: () => Promise.resolve(void heard.push('mourned')) });
     const { lease } = await holder.grant('shop', 0, entryOf('one'));
     const { stored } = await reader.grant('shop', 1);
     await until(() => Promise.resolve(heard.length > 0));
