@@ -138,6 +138,24 @@ describe('a store that wants to know who asks', () => {
     }
   });
 
+  it.each([
+    ['a wrong password', 'redis://hub:not-the-password@127.0.0.1:PORT', 'WRONGPASS'],
+    ['a port where nobody listens', 'redis://127.0.0.1:1', 'ECONNREFUSED'],
+    ['a database that is not there', 'redis://127.0.0.1:PORT/99', 'its database cannot be selected'],
+  ])('says why it is out of reach: %s', async (_, url, reason) => {
+    const connection = new RedisConnection(settingsOf(url.replace('PORT', String(redis.port))));
+    try {
+      let said = '';
+      await until(async () => {
+        said = await connection.run('read', [], []).then(String, String);
+        return said.endsWith(reason);
+      });
+      expect(said).toBe(`StoreUnreachable: The shared store cannot be reached: ${reason}`);
+    } finally {
+      await connection.close();
+    }
+  });
+
   it('is out of reach with a wrong password, which nobody is told', async () => {
     const settings = settingsOf(`redis://hub:not-the-password@127.0.0.1:${redis.port}`);
     const failure = await openStore(settings, 'fleet', { patienceMs: 1500 }).catch((error: unknown) => error);

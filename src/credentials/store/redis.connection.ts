@@ -30,19 +30,24 @@ export class RedisConnection implements RedisPort, RekeyingPort {
   private readonly messages: Redis | Cluster;
   private readonly pinging: NodeJS.Timeout;
   /** What kept it from connecting last. */
-  private trouble: unknown;
+  private trouble: Error | undefined;
   private isElsewhere = false;
+  private isClosed = false;
 
   constructor(settings: RedisSettings) {
     this.commands = connect(settings);
     for (const [name, lua] of Object.entries(SCRIPTS)) this.commands.defineCommand(commandOf(name), { lua });
     this.messages = connect(settings);
     for (const client of [this.commands, this.messages]) {
+      // The library gives up for good when it hears of another master just while it asks a Sentinel for one.
+      client.on('end', () => {
+        if (!this.isClosed) setTimeout(() => this.connectAgain(client), RECONNECT_MS.last).unref();
+      });
       client.connect().catch(() => undefined);
     }
     // What fails is told by who asks for something, in our words; the library's have addresses in them.
     this.messages.on('error', () => undefined);
-    this.commands.on('error', (error: unknown) => {
+    this.commands.on('error', (error: Error) => {
       this.trouble = error;
       // Left to itself, the library would go on in the database that it happens to be in.
       if (isOfDatabase(error)) this.isElsewhere = true;
@@ -76,11 +81,16 @@ export class RedisConnection implements RedisPort, RekeyingPort {
   }
 
   async close(): Promise<void> {
+    this.isClosed = true;
     clearInterval(this.pinging);
     const clients = [this.commands, this.messages];
     // What was asked is answered first; a server that is away is not waited for.
     await Promise.allSettled(clients.map((client) => client.quit()));
     for (const client of clients) client.disconnect();
+  }
+
+  private connectAgain(client: Redis | Cluster): void {
+    if (!this.isClosed) client.connect().catch(() => undefined);
   }
 }
 
@@ -159,17 +169,17 @@ function reconnectAfter(attempts: number): number {
  * A code, or the first word of Redis' answer: nothing of addresses, and nothing of what was asked.
  * @param trouble what kept the connection from being made; where there is none, that is the reason.
  */
-function reasonOf(error: unknown, trouble?: unknown): string {
+function reasonOf(error: unknown, trouble?: Error): string {
   const { code, message, name } = error as NodeJS.ErrnoException;
   if (code !== undefined) return code;
   const [word] = /^[A-Z]{3,}(?= )/.exec(message) ?? [];
   if (word !== undefined) return word;
   if (message === 'Command timed out') return `no answer within ${ANSWER_MS} ms`;
-  if (trouble instanceof Error) return reasonOf(trouble);
+  if (trouble !== undefined) return reasonOf(trouble);
   return name === 'Error' ? 'not connected' : name;
 }
 
 /** Whether it is SELECT that failed: the number is too large, or the user may not. */
-function isOfDatabase(error: unknown): boolean {
-  return error instanceof Error && /DB index|invalid DB|'select'/i.test(error.message);
+function isOfDatabase(error: Error): boolean {
+  return /DB index|invalid DB|'select'/i.test(error.message);
 }

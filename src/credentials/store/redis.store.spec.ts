@@ -279,6 +279,17 @@ describe('the store that hubs share', () => {
       expect([other.valueOf('crm'), other.mourned]).toEqual(['B', 1]);
     });
 
+    it.each(['garbage', '{}', 'null', '7', '["x",{},[],null,1]'])(
+      'passes over what no hub has published, and hears on: %s',
+      async (garbage) => {
+        const [one, other] = [await open(), await open()];
+        await redis.ask('PUBLISH', `{${prefix}}:changes`, garbage);
+        await one.write('shop', 'A');
+        await until(() => other.valueOf('shop'));
+        expect([other.valueOf('shop'), other.store.status.reachable, other.events]).toEqual(['A', true, []]);
+      },
+    );
+
     it('notices that it has not looked for long, as after a stop, and looks', async () => {
       const [one, other] = [await open(), await open()];
       other.isDeaf = true;
