@@ -51,7 +51,7 @@ async function refusal(
   const hub = HubProcess.launch({ ...environment, ...changes }, wrapper);
   hubs.push(hub);
   expect(await hub.exited).toEqual({ code: EX_CONFIG, signal: null });
-  expect(hub.output).toMatch(/^wechat-token-hub cannot start\.\n/);
+  expect(hub.output).toMatch(/^wechat-token-hub cannot start\.\n/m);
   expect(hub.output).not.toContain(APPSECRET);
   expect(hub.output).not.toContain(WEB_KEY);
   return hub.output;
