@@ -110,7 +110,8 @@ try {
   const elapsed = (): number => performance.now() - startedAt;
   const client = new GoodClient(`${hub.url}/access-token`);
   const flood = new Flood(hub.url, BAD_TOKENS_PER_SECOND);
-  const lives = live(hub.url, () => elapsed() > soakMs);
+  let isOver = false;
+  const lives = live(hub.url, () => isOver);
   /** Resident when V8 has cleared away what it could, at each look from the end of the beginning on. */
   const inUseMb: number[] = [];
   while (elapsed() < soakMs) {
@@ -125,6 +126,7 @@ try {
     );
     simulator.world.clearCalls();
   }
+  isOver = true;
   flood.stop();
   await Promise.all([lives, client.stop()]);
   await delay(CALM_MS);
