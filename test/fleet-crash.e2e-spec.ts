@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Fleet, type HubProcess, noteFigures, type Readers, secondsOf, valueOf } from './process.fixture.js';
+import { until } from './redis.fixture.js';
 
 const START_MS = 60_000;
 
@@ -94,17 +95,13 @@ class Crash {
   static async happen(signal: 'SIGKILL' | 'SIGSTOP'): Promise<Crash> {
     const apps = Object.fromEntries(CASES.map(({ app, endpoint }) => [app, endpoint]));
     const crash = new Crash(signal, await Fleet.start(apps, 2));
-    const hub = await crash.prepare();
-    const isHung = ({ moment }: Case): boolean => moment === 'unheard' || moment === 'unanswered';
-    const begin = (some: readonly Case[]): void => {
-      for (const each of some) crash.late.set(each.path, crash.ask(each, hub));
-    };
-    begin(CASES.filter(isHung));
-    const hung = (): number => crash.fleet.simulator.world.calls.filter(({ fault }) => fault === 'hang').length;
-    while (hung() < CASES.filter(isHung).length) await new Promise((resolve) => setImmediate(resolve));
-    begin(CASES.filter((each) => !isHung(each)));
-    await hub.says(/All mints are held/);
-    return crash;
+    try {
+      await crash.runInto(await crash.prepare());
+      return crash;
+    } catch (error) {
+      await crash.clear();
+      throw error;
+    }
   }
 
   /** How many values there were, ever, of that which is minted. */
@@ -126,6 +123,19 @@ class Crash {
   async clear(): Promise<void> {
     await this.fleet.stop();
     rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  /** Asks the hub for all that will be cut off. */
+  private async runInto(hub: HubProcess): Promise<void> {
+    const isHung = ({ moment }: Case): boolean => moment === 'unheard' || moment === 'unanswered';
+    const begin = (some: readonly Case[]): void => {
+      for (const each of some) this.late.set(each.path, this.ask(each, hub));
+    };
+    const hung = (): number => this.fleet.simulator.world.calls.filter(({ fault }) => fault === 'hang').length;
+    begin(CASES.filter(isHung));
+    await until(() => Promise.resolve(hung() === CASES.filter(isHung).length));
+    begin(CASES.filter((each) => !isHung(each)));
+    await hub.says(/All mints are held/);
   }
 
   /** Gets what there is to be before, sets the traps, and starts the hub that will run into them. */

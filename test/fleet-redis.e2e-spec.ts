@@ -1,9 +1,7 @@
-import { setTimeout as delay } from 'node:timers/promises';
-import { Fleet, type HubProcess, noteFigures, type Readers, secondsOf, valueOf } from './process.fixture.js';
+import { Fleet, noteFigures, type Readers, RECOVERY_MS, secondsOf, valueOf } from './process.fixture.js';
+import { until } from './redis.fixture.js';
 
 const START_MS = 60_000;
-/** After whatever happened to Redis, everything is as before within this. */
-const RECOVERY_MS = 30_000;
 const STORIES = ['restarted', 'frozen', 'emptied', 'older', 'untold', 'gone'] as const;
 
 describe('three hubs whose Redis', () => {
@@ -15,6 +13,7 @@ describe('three hubs whose Redis', () => {
     ]);
     fleet = await Fleet.start(Object.fromEntries(apps));
   }, START_MS);
+  afterEach(() => fleet.redis.thaw());
   afterAll(() => fleet.stop());
 
   /** The credentials of a story, served by all, with clients that read them on and on; and what it came to. */
@@ -28,26 +27,21 @@ describe('three hubs whose Redis', () => {
     return { classic, stable, paths, values, readers: fleet.follow(...paths), callsSince: () => asked() - calls };
   }
 
-  /** All of them say that they are well. */
-  async function allAreWell(): Promise<void> {
+  /** All of them say that they are well, or that they are of use though something is wrong; and never that they are not. */
+  async function allAre(wanted: 'ok' | 'degraded'): Promise<void> {
     await until(async () => {
       const said = await Promise.all(fleet.hubs.map((hub) => fleet.ready(hub)));
-      return said.every(({ json }) => json['status'] === 'ok');
-    });
-  }
-
-  /** Rotates, again and again until it is done; all serve the new value. */
-  async function rotated(path: string, old: string): Promise<string> {
-    await until(async () => (await fleet.rotate(path, old)).status === 200);
-    return fleet.allServeOneLiveValue(path, old);
+      expect(new Set(said.map(({ status }) => status))).toEqual(new Set([200]));
+      return said.every(({ json }) => json['status'] === wanted);
+    }, RECOVERY_MS);
   }
 
   /** What there was is there as before, in every memory and for who comes new, and it can be rotated. */
   async function expectAllAsBefore(title: string, story: Story, values = story.values): Promise<void> {
     const { paths, readers, classic } = story;
     const before = story.callsSince();
-    const seconds = await secondsOf(rotated(classic, values[0] ?? ''));
-    await allAreWell();
+    const seconds = await secondsOf(fleet.rotated(classic, values[0] ?? ''));
+    await allAre('ok');
     const calls = story.callsSince();
     const present = await Promise.all(paths.map((path) => fleet.allServeOneLiveValue(path)));
     expect(present.slice(1)).toEqual(values.slice(1));
@@ -86,9 +80,8 @@ describe('three hubs whose Redis', () => {
     const refused = await fleet.rotate(classic, values[0] ?? '');
     expect([refused.status, refused.headers.get('content-type')]).toEqual([503, 'application/problem+json']);
     expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(0);
-    await readers.readOn(20);
-    const said = await Promise.all(fleet.hubs.map((hub) => fleet.ready(hub)));
-    expect(said.map(({ status, json }) => [status, json['status']])).toEqual(fleet.hubs.map(() => [200, 'degraded']));
+    await readers.readOn(5);
+    await allAre('degraded');
     fleet.redis.thaw();
     await expectAllAsBefore('Redis frozen and thawed', story);
     expect(story.callsSince()).toBe(1);
@@ -106,7 +99,11 @@ describe('three hubs whose Redis', () => {
     const story = await begin('older');
     const { classic, stable, values } = story;
     await fleet.redis.save('older');
-    const present = [await rotated(classic, values[0] ?? ''), await rotated(stable, values[1] ?? ''), values[2] ?? ''];
+    const present = [
+      await fleet.rotated(classic, values[0] ?? ''),
+      await fleet.rotated(stable, values[1] ?? ''),
+      values[2] ?? '',
+    ];
     const calls = story.callsSince();
     await fleet.redis.goBackTo('older');
     await fleet.redis.run();
@@ -145,13 +142,8 @@ describe('three hubs whose Redis', () => {
   it('is gone for good serve what they remember; who comes new is not ready, and says when to ask again', async () => {
     const { classic, stable, paths, values, readers, callsSince } = await begin('gone');
     await fleet.redis.kill();
-    const isDegraded = async (hub: HubProcess): Promise<boolean> => {
-      const { status, json } = await fleet.ready(hub);
-      expect(status).toBe(200);
-      return json['status'] === 'degraded';
-    };
-    await until(async () => (await Promise.all(fleet.hubs.map(isDegraded))).every(Boolean));
-    await readers.readOn(20);
+    await allAre('degraded');
+    await readers.readOn(5);
     expect(await Promise.all(paths.map((path) => fleet.allServeOneLiveValue(path)))).toEqual(values);
     expect(callsSince()).toBe(0);
 
@@ -163,7 +155,7 @@ describe('three hubs whose Redis', () => {
     expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(0);
     // WeChat repeats a stable token to whoever asks, so asking for it alone does no harm.
     expect(valueOf(await fleet.read(stable, next))).toBe(values[1]);
-    expect(await isDegraded(next)).toBe(true);
+    expect(await fleet.ready(next)).toMatchObject({ status: 200, json: { status: 'degraded' } });
     next.signal('SIGTERM');
     expect(await next.exited).toEqual({ code: 0, signal: null });
     await readers.stop();
@@ -180,12 +172,4 @@ interface Story {
   readonly readers: Readers;
   /** How often WeChat was asked since. */
   readonly callsSince: () => number;
-}
-
-async function until(condition: () => Promise<boolean>): Promise<void> {
-  const patience = AbortSignal.timeout(RECOVERY_MS);
-  while (!(await condition())) {
-    patience.throwIfAborted();
-    await delay(50);
-  }
 }

@@ -5,6 +5,7 @@ import { Fleet, HubProcess, noteFigures, secondsOf, valueOf } from './process.fi
 import { RedisServer } from './redis.fixture.js';
 
 const EX_CONFIG = 78;
+const START_MS = 60_000;
 const CLIENTS = 60;
 /** What one hub learns, all serve within this. */
 const PROPAGATION_MS = 5000;
@@ -86,7 +87,7 @@ describe('three hubs on one Redis', () => {
       'kept-classic': 'classic',
       'kept-stable': 'stable',
     });
-  });
+  }, START_MS);
   afterAll(() => fleet.stop());
 
   it.each(['classic', 'stable'])(

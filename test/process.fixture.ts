@@ -7,16 +7,16 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { Environment } from '../src/config/secret-reader.js';
 import { ask, type Asking, type Reply, WEB_KEY } from './hub.fixture.js';
-import { RedisServer } from './redis.fixture.js';
+import { RedisServer, until } from './redis.fixture.js';
 import { Simulator } from './simulator/server.js';
 
 /** The built hub: these stories are about the very thing that is shipped. */
 const MAIN = fileURLToPath(new URL('../dist/main.js', import.meta.url));
-const START_PATIENCE_MS = 15_000;
+const START_PATIENCE_MS = 30_000;
 /** Where it is written how long things took that were seen to happen. */
 const TIMES = fileURLToPath(new URL('../build/fleet-times.json', import.meta.url));
 /** Whatever died, all hubs serve one live value again within this. */
-const RECOVERY_MS = 30_000;
+export const RECOVERY_MS = 30_000;
 /** How often a client of a story asks. */
 const PACE_MS = 50;
 
@@ -116,8 +116,13 @@ export class Fleet {
     private readonly environment: Environment,
   ) {}
 
-  static async start(apps: FleetApps, hubs = 3): Promise<Fleet> {
-    const [simulator, redis] = await Promise.all([Simulator.start(), RedisServer.start()]);
+  /**
+   * @param redis the server that they share, or one that knows it; absent, one of their own.
+   * @param url by which they find it.
+   */
+  static async start(apps: FleetApps, hubs = 3, redis?: RedisServer, url?: string): Promise<Fleet> {
+    const simulator = await Simulator.start();
+    redis ??= await RedisServer.start();
     const folder = mkdtempSync(join(tmpdir(), 'fleet-'));
     const secret = 'fleet-secret-5b1d9c7e3f8a2046';
     for (const name of Object.keys(apps)) {
@@ -132,7 +137,7 @@ export class Fleet {
     const fleet = new Fleet(simulator, redis, folder, {
       PORT: '0',
       WECHAT_API_ROOT: simulator.url,
-      REDIS_URL: redis.url,
+      REDIS_URL: url ?? redis.url,
       HUB_CONFIG: config,
       SECRET: secret,
       JWT_KEY_web: WEB_KEY,
@@ -229,6 +234,12 @@ export class Fleet {
     }
   }
 
+  /** Rotates a token, again and again until it is done; then all serve the new one. */
+  async rotated(path: string, old: string): Promise<string> {
+    await until(async () => (await this.rotate(path, old)).status === 200, RECOVERY_MS);
+    return this.allServeOneLiveValue(path, old);
+  }
+
   /** Lets clients read these, over and over, for as long as the story goes on. */
   follow(...paths: readonly string[]): Readers {
     const readers = new Readers(this, paths);
@@ -267,8 +278,8 @@ export class Readers {
 
   /** Waits until each hub was asked so often from now on. */
   async readOn(times: number): Promise<void> {
-    const until = this.reads + times * this.fleet.hubs.length;
-    while (this.reads < until) await delay(PACE_MS);
+    const enough = this.reads + times * this.fleet.hubs.length;
+    await until(() => Promise.resolve(this.reads >= enough), RECOVERY_MS);
   }
 
   private async keepReading(path: string): Promise<void> {

@@ -297,9 +297,14 @@ export class Source implements Kept {
         }
         if (left) await this.awaitNews(heldForMs, look);
       } catch (error) {
-        if (error instanceof Overtaken) this.outside.tell({ event: 'overtaken' });
+        if (error instanceof Overtaken) {
+          this.outside.tell({ event: 'overtaken' });
+          continue;
+        }
         // What another hub got while this one failed may do.
-        else if (!(error instanceof Unavailable) || this.flawOf(this.current, policy)) throw error;
+        const present = this.current;
+        if (!(error instanceof Unavailable) || !present || this.flawOf(present, policy)) throw error;
+        return present;
       }
     }
   }

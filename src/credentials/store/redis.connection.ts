@@ -26,6 +26,7 @@ export class RedisConnection implements RedisPort {
   private readonly commands: Redis | Cluster;
   private readonly messages: Redis | Cluster;
   private readonly pinging: NodeJS.Timeout;
+  private isClosed = false;
 
   constructor(settings: RedisSettings) {
     this.commands = connect(settings);
@@ -34,6 +35,10 @@ export class RedisConnection implements RedisPort {
     for (const client of [this.commands, this.messages]) {
       // What fails is told by who asked for it, in our words; the library's have addresses in them.
       client.on('error', () => undefined);
+      // The library gives up for good when it hears of another master just while it asks a Sentinel for one.
+      client.on('end', () => {
+        if (!this.isClosed) setTimeout(() => this.connectAgain(client), RECONNECT_MS.last).unref();
+      });
       client.connect().catch(() => undefined);
     }
     this.pinging = setInterval(() => {
@@ -60,11 +65,16 @@ export class RedisConnection implements RedisPort {
   }
 
   async close(): Promise<void> {
+    this.isClosed = true;
     clearInterval(this.pinging);
     const clients = [this.commands, this.messages];
     // What was asked is answered first; a server that is away is not waited for.
     await Promise.allSettled(clients.map((client) => client.quit()));
     for (const client of clients) client.disconnect();
+  }
+
+  private connectAgain(client: Redis | Cluster): void {
+    if (!this.isClosed) client.connect().catch(() => undefined);
   }
 }
 
