@@ -110,22 +110,28 @@ try {
   const elapsed = (): number => performance.now() - startedAt;
   const client = new GoodClient(`${hub.url}/access-token`);
   const flood = new Flood(hub.url, BAD_TOKENS_PER_SECOND);
-  const lives = live(hub.url, () => elapsed() > soakMs);
-  let warmMb = NaN;
+  let isOver = false;
+  const lives = live(hub.url, () => isOver);
+  /** Resident when V8 has cleared away what it could, at each look from the end of the beginning on. */
+  const inUseMb: number[] = [];
   while (elapsed() < soakMs) {
     await delay(soakMs / LOOKS);
-    if (Number.isNaN(warmMb) && elapsed() > soakMs * WARM_PART) warmMb = await hub.collectedMb();
     const { median, p99 } = client.latency();
+    const [residentMb, { handles }] = [hub.residentMb(), hub];
+    const collectedMb = await hub.collectedMb();
+    if (elapsed() > soakMs * WARM_PART) inUseMb.push(collectedMb);
     say(
-      `${number(elapsed() / 60_000, 1).padStart(5)} min  ${number(hub.residentMb()).padStart(4)} MB  ` +
-        `${number(hub.handles).padStart(4)} handles  ${number(median, 1)} ms (99 of 100: ${number(p99, 1)} ms)`,
+      `${number(elapsed() / 60_000, 1).padStart(5)} min  ${number(residentMb).padStart(4)} MB, of which in use ${number(collectedMb)} MB  ` +
+        `${number(handles).padStart(4)} handles  ${number(median, 1)} ms (99 of 100: ${number(p99, 1)} ms)`,
     );
     simulator.world.clearCalls();
   }
+  isOver = true;
   flood.stop();
   await Promise.all([lives, client.stop()]);
   await delay(CALM_MS);
-  const endMb = await hub.collectedMb();
+  const [warmMb = NaN] = inUseMb;
+  const endMb = inUseMb.at(-1) ?? NaN;
   const handles = hub.handles - handlesBefore;
   const mostMb = warmMb + Math.max(GROWTH_BAR.mb, warmMb * GROWTH_BAR.part);
   const isFlat = endMb <= mostMb && handles <= HANDLES_BAR;
