@@ -210,6 +210,7 @@ describe('no secret is to be found', () => {
       JWT_KEY_web: key,
       STORE_KEY: storeKey.toString('base64'),
       HUB_CONFIG: file('hub.yaml'),
+      AUDIT_FILE: file('audit'),
     };
   });
   afterEach(async () => {
@@ -322,7 +323,9 @@ describe('no secret is to be found', () => {
       output: hub.output,
       answers: listener.heard,
       'the folder': whileItRuns + contentsOf(file('data')),
+      'the audit': readFileSync(file('audit'), 'utf8'),
     };
+    expect(places['the audit']).toContain('"hand-out"');
     expect(canaries.in(places)).toEqual([]);
     expect((statSync(file('data')).mode & 0o777).toString(8)).toBe('700');
     const modes = readdirSync(file('data')).map((name) =>
