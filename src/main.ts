@@ -54,10 +54,10 @@ try {
     process.stderr.write(`${what}.\n${(error as Error).message}\n`);
     process.exit(EX_CONFIG);
   }
-  const { code, syscall } = error as NodeJS.ErrnoException;
+  const { code, syscall, port } = error as NodeJS.ErrnoException & { readonly port?: number };
   const reason =
     syscall === 'listen'
-      ? `it cannot listen on its PORT (${code})`
+      ? `it cannot listen on port ${port} (${code})`
       : error instanceof StoreUnreachable
         ? error.message
         : originOf(error);
