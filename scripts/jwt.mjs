@@ -11,10 +11,14 @@ const USAGE =
 /** What a private key of a kind signs with, unless told otherwise. */
 const ALGORITHMS = { rsa: ['RS256', 'PS256'], ec: ['ES256'], ed25519: ['EdDSA'] };
 
+/** Of sysexits.h: the command was used wrongly. */
+const EX_USAGE = 64;
+
 /** Ends with what is wrong, on stderr, so that nothing but a token ever comes out of stdout. */
 function refuse(reason) {
   process.stderr.write(`${reason}\n${USAGE}\n`);
-  process.exit(64);
+  // At once: what comes after it would go on without what was refused.
+  process.exit(EX_USAGE);
 }
 
 function readOptions() {

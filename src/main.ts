@@ -23,6 +23,7 @@ process.on('SIGUSR1', () => undefined);
 // Left to Node, what nobody foresaw would be printed with all that hangs on it, the request of a failed call included.
 process.on('uncaughtException', (error) => {
   process.stderr.write(`wechat-token-hub fails in a way that nobody foresaw, and ends: ${originOf(error)}\n`);
+  // What it left half done nobody knows. The store is as it was after the last write, so a new start is safe.
   process.exit(1);
 });
 
@@ -47,11 +48,13 @@ try {
     await asked;
     await hub.stop();
   }
+  // All that was promised is done; a timer or socket of some library must not keep the process, and a supervisor waiting.
   process.exit(0);
 } catch (error) {
   const what = `wechat-token-hub cannot ${command}`;
   if ([ConfigurationError, StoreRefused, AuditRefused].some((kind) => error instanceof kind)) {
     process.stderr.write(`${what}.\n${(error as Error).message}\n`);
+    // A start that failed half way leaves things open that would keep the process.
     process.exit(EX_CONFIG);
   }
   const { code, syscall, port } = error as NodeJS.ErrnoException & { readonly port?: number };
@@ -62,5 +65,6 @@ try {
         ? error.message
         : originOf(error);
   process.stderr.write(`${what}: ${reason}.\n`);
+  // As above; another start may help here.
   process.exit(1);
 }

@@ -85,6 +85,13 @@ describe('a hub with one app', () => {
       expect((await stage.ask('/health/ready', { token: null })).json['status']).toBe('degraded');
     });
 
+    it('answers a crowd with what WeChat refused, at the cost of one call', async () => {
+      stage.simulator.world.faults.add({ kind: 'errcode', errcode: 45009 });
+      const replies = await many(200, () => stage.ask('/access-token'));
+      expect(statuses(replies)).toEqual(new Set([502]));
+      expect(count('/cgi-bin/token')).toBe(1);
+    });
+
     it('fails fast for a crowd while nothing is usable, at the cost of one call', async () => {
       stage.simulator.world.faults.add({ kind: 'status', status: 502 });
       // All of them within the second after which WeChat is asked again, on a busy machine, too.

@@ -48,10 +48,10 @@ class Disk extends Sink {
 let disk: Disk;
 let told: AuditEvent[];
 let trail: Trail;
-beforeEach(() => {
-  disk = new Disk();
-  told = [];
-  trail = new Trail({
+
+/** A chain that begins on the disk as it is. */
+const begun = (): Trail =>
+  new Trail({
     sink: disk,
     keys,
     last: NOTHING_YET,
@@ -60,6 +60,11 @@ beforeEach(() => {
     isRequired: false,
     tell: (event) => told.push(event),
   });
+
+beforeEach(() => {
+  disk = new Disk();
+  told = [];
+  trail = begun();
 });
 afterEach(() => {
   jest.useRealTimers();
@@ -140,15 +145,7 @@ describe('a trail', () => {
         async (batches) => {
           disk.text = '';
           disk.room = Infinity;
-          trail = new Trail({
-            sink: disk,
-            keys,
-            last: NOTHING_YET,
-            ending: { isLineEnded: true },
-            replica: 'hub-1',
-            isRequired: false,
-            tell: () => undefined,
-          });
+          trail = begun();
           let asked = 0;
           for (const [count, room] of batches) {
             disk.room = room ?? Infinity;

@@ -6,7 +6,7 @@ import { inspect } from 'node:util';
 import { z } from 'zod';
 import { type PlatformSchema, readConfiguration } from './configuration.js';
 import { ConfigurationError } from './faults.js';
-import { redisSettingsOf, type RedisSettings, URL_FORMS } from './redis-settings.js';
+import { prefixIn, redisSettingsOf, type RedisSettings, URL_FORMS } from './redis-settings.js';
 import type { Environment } from './secret-reader.js';
 
 const PLATFORMS: readonly PlatformSchema<{ readonly identity: string }>[] = [
@@ -120,6 +120,19 @@ describe('the address of the shared store', () => {
     ['nothing but a word', 'hush'],
   ])('is refused with %s, in words that hold nothing of it', (_, url) => {
     expect(read({ REDIS_URL: url })).toEqual([`REDIS_URL: ${URL_FORMS}`]);
+  });
+});
+
+describe('what the names of keys and messages begin with', () => {
+  it.each([
+    ['redis://host', 'hub'],
+    ['redis://host/0', 'hub'],
+    ['redis://host/3', 'hub@3'],
+    ['redis+sentinel://host/master/3', 'hub@3'],
+    ['redis+cluster://host', 'hub'],
+  ])('is the prefix, and the number of a database that is not the first: %s', (url, begins) => {
+    const settings = redisSettingsOf(url);
+    expect(settings && prefixIn(settings, 'hub')).toBe(begins);
   });
 });
 

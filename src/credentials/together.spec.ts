@@ -355,6 +355,16 @@ describe('two hubs', () => {
       expect(one.source.current?.value).toBe('B');
     });
 
+    it('say so of a credential while it is so, and not when it is over and nobody has asked again', async () => {
+      const { stage, hubs } = await warm(classic, value('B'));
+      const [one] = hubs;
+      stage.redis.fail(30_000, { lagMs: 0 });
+      await stage.outcome(one.source.replace('A', allowed));
+      expect(one.source.status.failure?.error).toBeInstanceOf(StoreUnreachable);
+      await stage.time.pass(60_000);
+      expect([one.source.status.failure, one.source.status.usable]).toEqual([undefined, true]);
+    });
+
     it.each([
       ['a classic token', classic],
       ['a ticket, or a token of WeCom', repeated],

@@ -34,6 +34,7 @@ const simulator = await Simulator.start({
 });
 for (const signal of ['SIGTERM', 'SIGINT'] as const) {
   process.once(signal, () => {
+    // Stopped on purpose: that is no failure, whatever else is still open.
     void simulator.stop().then(() => process.exit(0));
   });
 }

@@ -269,7 +269,7 @@ describe('a second holder of the folder', () => {
       import { DatabaseSync } from '@photostructure/sqlite';
       const database = new DatabaseSync(process.argv[1]);
       database.exec('PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE; COMMIT');
-      console.log('held');
+      process.stdout.write('held');
       setInterval(() => database.isOpen, 1000);`;
     const args = ['--input-type=module', '--eval', hold, join(folder, 'credentials.db')];
     const holder = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });

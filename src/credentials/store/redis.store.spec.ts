@@ -696,6 +696,17 @@ describe('the store that hubs share', () => {
     /** Asks until the connection is there again. */
     const reconnected = (hub: Hub): Promise<unknown> => until(() => hub.isConnected());
 
+    /** Takes everything from it, and lets these look as soon as they are connected again. */
+    const loseEverything = async (...hubs: readonly Hub[]): Promise<void> => {
+      await redis.goBackToNothing();
+      await redis.run();
+      for (const hub of hubs) {
+        await reconnected(hub);
+        hub.pass(2000);
+        await hub.store.catchUp();
+      }
+    };
+
     it('gives no lease until everybody had the time to write again what was lost', async () => {
       const [one, other] = [await open(), await open()];
       await one.write('shop', 'A');
@@ -720,12 +731,8 @@ describe('the store that hubs share', () => {
     it('takes again what was lost, sealed so that all can open it', async () => {
       const [one, other] = [await open(), await open()];
       await one.write('shop', 'A');
-      await redis.goBackToNothing();
-      await redis.run();
+      await loseEverything(one, other);
       for (const hub of [one, other]) {
-        await reconnected(hub);
-        hub.pass(2000);
-        await hub.store.catchUp();
         expect(hub.mourned).toBe(1);
         expect(await hub.read('shop')).toBeUndefined();
       }
@@ -738,8 +745,7 @@ describe('the store that hubs share', () => {
     it('opens what those sealed who have not noticed yet, though a new hub has brought a key of its own', async () => {
       const [one, other] = [await open(), await open()];
       await one.write('shop', 'A');
-      await redis.goBackToNothing();
-      await redis.run();
+      await loseEverything();
       await open();
       for (const hub of [one, other]) await reconnected(hub);
       await one.write('shop', 'A');
@@ -760,13 +766,7 @@ describe('the store that hubs share', () => {
     it('is followed from there on', async () => {
       const [one, other] = [await open(), await open()];
       await one.write('shop', 'A');
-      await redis.goBackToNothing();
-      await redis.run();
-      for (const hub of [one, other]) {
-        await reconnected(hub);
-        hub.pass(2000);
-        await hub.store.catchUp();
-      }
+      await loseEverything(one, other);
       other.isDeaf = true;
       await one.write('crm', 'B');
       other.pass(2000);
