@@ -72,8 +72,10 @@ type Kind = (typeof KINDS)[number];
 
 /** Where the store has lost what it knew, nobody can know better at once. */
 const DEAD_AT_MOST_MS = 20_000;
-/** A hub is stopped, or dead, for 40 s at most. */
-const LOST_FOR_MS = 60_000;
+/** Who knows better than Redis, and can reach it, has told it and the other hubs within this time. */
+const TOLD_WITHIN_MS = 20_000;
+/** Calls whose answers were lost, of which the first and the last may have begun the same ticket, are so far apart at most. */
+const DOUBT_LASTS_MS = 180_000;
 /** In the usual case far sooner; but messages get lost, and hubs look for what they missed every two seconds. */
 const HEARD_WITHIN_MS = 5000;
 
@@ -115,8 +117,10 @@ export class Fleet {
   private callsSeen = 0;
   private rotatedAt = -Infinity;
   private foreignAt = -Infinity;
-  /** When Redis last lost something. */
-  private lostAt = -Infinity;
+  /** From when on a hub is not cut off from Redis any more. */
+  private readonly reachesRedisFrom = new Map<number, number>();
+  /** Of each ticket, the hubs that know when its life ends. */
+  private readonly witnesses = new Map<string, Set<Running>>();
   private readonly newest = new Map<
     Kind,
     { readonly version: number; readonly since: number; readonly before: number }
@@ -303,13 +307,13 @@ export class Fleet {
     this.expectNews(kind, credential);
     const seconds = secondsLeft(credential, hub.process.now());
     const servedAt = this.time.now();
-    this.expectAlive(kind, credential, servedAt, 'when it was served');
-    this.time.at(servedAt + seconds * 1000, () => {
-      this.expectAlive(kind, credential, servedAt, `at the end of its ${seconds} s`);
-    });
+    const isKnowable = this.isKnowable(credential.value);
+    const expectAlive = (when: string): void => this.expectAlive(kind, credential, servedAt, isKnowable, when);
+    expectAlive('when it was served');
+    this.time.at(servedAt + seconds * 1000, () => expectAlive(`at the end of its ${seconds} s`));
   }
 
-  private expectAlive(kind: Kind, { value }: Credential, servedAt: number, when: string): void {
+  private expectAlive(kind: Kind, { value }: Credential, servedAt: number, isKnowable: boolean, when: string): void {
     const verdict = this.world.verdict(value);
     if (verdict.accepted) return;
     // A client's rotation, or somebody else's mint, may end what others hold: that is what the promise leaves out.
@@ -321,20 +325,41 @@ export class Fleet {
     if (excusedSince >= servedAt) return;
     const deadMs = servedAt - verdict.until;
     this.findings.longestDeadMs = Math.max(this.findings.longestDeadMs, deadMs);
-    if (this.isUnknowable(kind, servedAt, deadMs)) return;
+    if (this.isExcused(kind, isKnowable, deadMs)) return;
     this.breaks(`I-1: a ${kind} was dead ${when}, served ${(deadMs / 1000).toFixed(1)} s after its death`);
   }
 
   /**
-   * Where Redis has lost something, and who remembers it is stopped or dead. A stable token is safe even then; a classic one
-   * is served dead for a little while at most. The age of a ticket, which WeChat repeats as if it were fresh, is counted from
-   * the loss until somebody who knows better wakes up; if nobody lives who does, until its end.
+   * Where Redis has lost something, a stable token is safe even then; a classic one is served dead for a little while at
+   * most. WeChat repeats a ticket as if it were fresh: it is served dead only if nobody is left who knows how old it is.
    */
-  private isUnknowable(kind: Kind, servedAt: number, deadMs: number): boolean {
-    const { redisLosses, crashes } = this.scenario.weather;
-    if (!redisLosses) return false;
-    if (kind !== 'access-token') return crashes ?? servedAt < this.lostAt + LOST_FOR_MS;
+  private isExcused(kind: Kind, isKnowable: boolean, deadMs: number): boolean {
+    if (!this.scenario.weather.redisLosses) return false;
+    if (kind !== 'access-token') return !isKnowable;
     return this.scenario.endpoint === 'classic' && deadMs <= DEAD_AT_MOST_MS;
+  }
+
+  /** Whether a hub lives that knows when the life of a ticket ends, and has had the time to tell. */
+  private isKnowable(ticket: string): boolean {
+    return [...(this.witnesses.get(ticket) ?? [])].some(({ process, index }) => {
+      const ableFrom = Math.max(
+        process.runsFrom,
+        this.redis.answersFrom,
+        this.reachesRedisFrom.get(index) ?? -Infinity,
+      );
+      return process.lives && this.time.now() >= ableFrom + TOLD_WITHIN_MS;
+    });
+  }
+
+  private bearWitness(hub: Running | undefined): void {
+    if (!hub?.process.lives) return;
+    for (const kind of KINDS) {
+      const { value, expiresAt = 0 } = sourceOf(hub.service.app('default'), kind)?.status.credential ?? {};
+      if (value === undefined) continue;
+      const isRight = expiresAt - hub.process.now() <= this.world.verdict(value).until - this.time.now();
+      const witnesses = this.witnesses.get(value) ?? new Set();
+      if (isRight) this.witnesses.set(value, witnesses.add(hub));
+    }
   }
 
   /** What one hub has handed out as new, the others do not go without for long, unless Redis keeps it from them. */
@@ -394,18 +419,20 @@ export class Fleet {
     event(weather.redisOutages, 900_000, () => {
       const ms = this.random() ** 2 * 120_000;
       if (this.random() < 0.5) this.redis.freeze(ms);
-      else this.redis.fail(ms, this.redis.snapshot);
+      else this.failRedis(ms, this.redis.snapshot);
     });
     event(weather.partitions, 900_000, () => {
-      this.cutOff = Math.floor(this.random() * this.hubs.length);
-      this.time.in(this.random() * 120_000, () => (this.cutOff = undefined));
+      const [hub, ms] = [Math.floor(this.random() * this.hubs.length), this.random() * 120_000];
+      this.cutOff = hub;
+      this.reachesRedisFrom.set(hub, this.time.now() + ms);
+      this.time.in(ms, () => (this.cutOff = undefined));
     });
     let snapshot = this.redis.snapshot;
     event(weather.redisLosses, 600_000, () => (snapshot = this.redis.snapshot));
     event(weather.redisLosses, 900_000, () => {
       const luck = this.random();
       const ms = this.random() ** 2 * 30_000;
-      this.lose(ms, luck < 0.6 ? { lagMs: this.random() * 2000 } : luck < 0.8 ? snapshot : 'nothing');
+      this.failRedis(ms, luck < 0.6 ? { lagMs: this.random() * 2000 } : luck < 0.8 ? snapshot : 'nothing');
     });
     // And when it hurts most: somewhere in the middle of a renewal.
     const { crashes, pauses, redisOutages, redisLosses } = weather;
@@ -428,14 +455,14 @@ export class Fleet {
       crashes && (() => this.crash(hub)),
       pauses && (() => hub?.process.stop(1000 + this.random() * 39_000)),
       redisOutages && (() => this.redis.freeze(this.random() * 20_000)),
-      redisLosses && (() => this.lose(this.random() * 10_000, { lagMs: this.random() * 200 })),
+      redisLosses && (() => this.failRedis(this.random() * 10_000, { lagMs: this.random() * 200 })),
     ].filter((way) => way !== undefined && way !== false);
     ways[Math.floor(this.random() * ways.length)]?.();
   }
 
-  private lose(ms: number, backWith: Parameters<VirtualRedis['fail']>[1]): void {
+  private failRedis(ms: number, backWith: Parameters<VirtualRedis['fail']>[1]): void {
+    for (const hub of this.hubs) this.bearWitness(hub);
     this.redis.fail(ms, backWith);
-    this.lostAt = this.time.now() + ms;
   }
 
   private crash(hub: Running | undefined): void {
@@ -460,9 +487,11 @@ export class Fleet {
     for (const kind of KINDS) {
       const wanted = this.hubs.some((hub) => sourceOf(hub?.service.app('default'), kind)?.status.credential);
       if (!wanted) continue;
-      // A ticket whose birth nobody saw is taken for older than it may be; near its end, now and then, there is none for
-      // a quarter of a minute, until it has outlived one more of the births that it may have had.
-      for (let look = 0; look < 4 && !(await this.isWell(kind)); look += 1) await this.time.pass(10_000);
+      // A ticket whose birth nobody saw is taken for older than it may be: near its end there is none, now and then, from
+      // the first end that it may have to the last, which are as far apart as the calls whose answers were lost.
+      const isInDoubt = this.hubs.some((hub) => sourceOf(hub?.service.app('default'), kind)?.status.credential?.births);
+      const wellBy = this.time.now() + (isInDoubt ? DOUBT_LASTS_MS : 40_000);
+      while (!(await this.isWell(kind)) && this.time.now() < wellBy) await this.time.pass(10_000);
       if (!(await this.isWell(kind))) this.breaks(`I-8: ${kind} is not well again: ${this.standing(kind)}`);
     }
     const size = this.isShared ? this.redis.size : this.disk.entries.size;
@@ -477,8 +506,9 @@ export class Fleet {
       const read = source && (await this.time.during(source.get().catch(() => undefined)));
       if (!read || source.status.unsaved) return false;
       const isAlive = this.world.verdict(read.value).accepted;
-      if (!isAlive && !this.scenario.weather.foreignMints && !this.isUnknowable(kind, this.time.now(), Infinity))
-        return false;
+      const isExcused =
+        this.scenario.weather.foreignMints ?? this.isExcused(kind, this.isKnowable(read.value), Infinity);
+      if (!isAlive && !isExcused) return false;
       values.add(read.value);
     }
     return values.size === 1;
@@ -497,6 +527,7 @@ export class Fleet {
   private note(index: number, event: HubEvent): void {
     const kind = 'kind' in event ? event.kind : '';
     const flaw = 'flaw' in event ? ` ${event.flaw}` : '';
+    if (event.event === 'minted') this.bearWitness(this.hubs[index]);
     this.findings.history.push(`${this.instant()} hub ${index}: ${kind} ${event.event}${flaw}`);
   }
 

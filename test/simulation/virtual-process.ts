@@ -21,6 +21,11 @@ export class VirtualProcess implements Clock {
     return !this.isDead;
   }
 
+  /** From when on it runs, if it lives: the end of its last stop. */
+  get runsFrom(): number {
+    return this.stoppedUntil;
+  }
+
   now(): number {
     return this.time.now() + this.skewMs;
   }

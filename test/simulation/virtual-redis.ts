@@ -24,6 +24,7 @@ export class VirtualRedis {
   private frozenWork: (() => void)[] = [];
   private past: { readonly at: number; readonly state: RedisModel['state'] }[] = [];
   private processes = 1;
+  private answersAgainAt = -Infinity;
 
   constructor(
     private readonly time: VirtualTime,
@@ -44,9 +45,15 @@ export class VirtualRedis {
     return this.model.state;
   }
 
+  /** From when on it answers: the end of its last absence. */
+  get answersFrom(): number {
+    return this.answersAgainAt;
+  }
+
   freeze(ms: number): void {
     if (this.state !== 'up') return;
     this.state = 'frozen';
+    this.answersAgainAt = this.time.now() + ms;
     this.time.in(ms, () => {
       this.state = 'up';
       for (const work of this.frozenWork.splice(0)) work();
@@ -60,6 +67,7 @@ export class VirtualRedis {
   fail(ms: number, backWith: { readonly lagMs: number } | RedisModel['state'] | 'nothing'): void {
     if (this.state !== 'up') return;
     this.state = 'down';
+    this.answersAgainAt = this.time.now() + ms;
     const state =
       backWith === 'nothing'
         ? undefined
