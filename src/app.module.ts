@@ -7,7 +7,9 @@ import { Clock } from './credentials/clock.js';
 import { CredentialsModule } from './credentials/credentials.module.js';
 import { Journal } from './credentials/journal.js';
 import { Store } from './credentials/store/store.js';
+import { GatewayModule } from './gateway/gateway.module.js';
 import { HealthModule } from './health/health.module.js';
+import { ClientBudgets } from './http/client-budgets.js';
 import type { Metrics } from './metrics/metrics.js';
 import { MetricsModule } from './metrics/metrics.module.js';
 import { OpenapiController } from './openapi/openapi.controller.js';
@@ -28,7 +30,7 @@ export interface Foundations {
 @Module({})
 export class AppModule {
   static of({ configuration, clock, store, journal, audit, metrics }: Foundations): DynamicModule {
-    const { metricsPort } = configuration.current.settings;
+    const { metricsPort, clientRate } = configuration.current.settings;
     return {
       module: AppModule,
       imports: [
@@ -42,6 +44,7 @@ export class AppModule {
         }),
         AuthModule,
         CredentialsModule,
+        GatewayModule,
         HealthModule,
         MetricsModule.of(metrics, { onHubPort: metricsPort === undefined }),
       ],
@@ -52,8 +55,9 @@ export class AppModule {
         { provide: Store, useValue: store },
         { provide: Journal, useValue: journal },
         { provide: Audit, useValue: audit },
+        { provide: ClientBudgets, useValue: new ClientBudgets(clientRate, () => clock.now()) },
       ],
-      exports: [LiveConfiguration, Clock, Store, Journal, Audit],
+      exports: [LiveConfiguration, Clock, Store, Journal, Audit, ClientBudgets],
     };
   }
 }

@@ -167,7 +167,7 @@ export class Hub {
       await audit.note({ event: 'start', outcome: 'started', hub: version, apps: apps.size, clients: clients.size });
       await credentials.apply(configuration.current.apps);
       metrics.watch({ credentials, audit, isConfigurationRefused: () => configuration.refused !== undefined });
-      app.useGlobalInterceptors(new ClientBudgets(settings.clientRate, () => clock.now()), new JsonBody());
+      app.useGlobalInterceptors(app.get(ClientBudgets), new JsonBody());
       app.useGlobalPipes(new StrictPipe({ exceptionFactory: malformed }));
       app.useGlobalFilters(new ProblemFilter(() => credentials.clock.now(), audit));
       await app.init();

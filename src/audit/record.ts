@@ -5,6 +5,8 @@ export type AuditedEvent =
   | 'report'
   | 'signing'
   | 'refusal'
+  /** WeChat was called on a client's behalf. */
+  | 'call'
   /** WeChat was asked for a value. */
   | 'mint'
   /** WeChat refused a value that the hub had not replaced: somebody else asks for the account. */
@@ -46,6 +48,8 @@ export interface AuditRecord {
   readonly status?: number | undefined;
   readonly reason?: string | undefined;
   readonly errcode?: number | undefined;
+  /** The path of WeChat's API that was called. */
+  readonly api?: string | undefined;
   /** The host of the page that was signed. */
   readonly site?: string | undefined;
   readonly faults?: readonly string[] | undefined;

@@ -27,3 +27,10 @@ export function assertMay(client: Client, action: Action, app: string): void {
   if (!sees(client, app)) throw new UnknownApp();
   if (!client.may.has(action)) throw new Forbidden();
 }
+
+/** @throws Forbidden when the client may not call this path of WeChat's API through the hub. */
+export function assertMayCall({ paths }: Client, path: string): void {
+  const isAllowed = (pattern: string): boolean =>
+    pattern.endsWith('*') ? path.startsWith(pattern.slice(0, -1)) : path === pattern;
+  if (paths && !paths.some(isAllowed)) throw new Forbidden();
+}

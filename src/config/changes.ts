@@ -27,9 +27,19 @@ export function changesBetween(before: Compared, after: Compared): Change[] {
   return changes;
 }
 
-/** Whether a client is told by the same tokens, sees the same apps, and may do the same. */
+/** Whether a client is told by the same tokens and secrets, sees the same apps, and may do the same. */
 function isSame(one: Client, other: Client): boolean {
-  return isToldAlike(one, other) && isSameSet(one.apps, other.apps) && isSameSet(one.may, other.may);
+  return (
+    isToldAlike(one, other) &&
+    isSameSet(one.apps, other.apps) &&
+    isSameSet(one.may, other.may) &&
+    isSameSet(new Set(one.paths), new Set(other.paths)) &&
+    isSameSet(secretsOf(one), secretsOf(other))
+  );
+}
+
+function secretsOf({ secrets }: Client): Set<string> {
+  return new Set([...(secrets ?? [])].flatMap(([app, digests]) => digests.map((digest) => `${app} ${digest}`)));
 }
 
 function isToldAlike(one: Client, other: Client): boolean {

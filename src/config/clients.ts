@@ -24,6 +24,10 @@ export interface Client {
   readonly issuer?: Issuer;
   readonly apps: '*' | ReadonlySet<string>;
   readonly may: ReadonlySet<Action>;
+  /** Of the secrets that were issued to it in place of AppSecrets: their digests, one or two for each app. */
+  readonly secrets?: ReadonlyMap<string, readonly string[]>;
+  /** The paths of WeChat's API that it may call through the hub; absent, all. A `*` at the end is for all below. */
+  readonly paths?: readonly string[] | undefined;
   /** What it may ask of each hub; absent, as much as all. */
   readonly rate?: Rate | undefined;
 }
@@ -63,6 +67,7 @@ export class ClientReader {
   readonly issuers = new Map<string, Issuer & { readonly clients: Map<string, Client> }>();
   /** How many there would be if all were right. */
   written = 0;
+  private readonly holders = new Map<string, string>();
 
   constructor(
     private readonly source: KeySource,
@@ -71,11 +76,16 @@ export class ClientReader {
   ) {}
 
   /** Adds a client of the configuration file. */
-  add(name: string, { key, keys, apps, may, rate }: HubFile['clients'][string], setting: string): void {
+  add(name: string, written: HubFile['clients'][string], setting: string): void {
+    const { key, keys, apps, may, rate, paths } = written;
     const sight = apps === '*' || apps.includes('*') ? ('*' as const) : new Set(apps);
-    const rights = { apps: sight, may: new Set(may), rate };
+    const secrets = this.secrets(name, written.secrets ?? {}, sight, `${setting}.secrets`);
+    const rights = { apps: sight, may: new Set(may), rate, paths, secrets };
     const isNamed = this.isNamed(name, `${setting}.key`);
-    if ((key === undefined) === (keys === undefined)) {
+    const hasKeys = key !== undefined || keys !== undefined;
+    if (!hasKeys && secrets.size > 0) {
+      if (isNamed) this.found.set(name, { name, keys: [], ...rights });
+    } else if (!hasKeys || (key && keys)) {
       this.faults.add(`${setting}.key`, key ? 'is there beside keys: one of them must go' : 'is missing');
     } else if (key && 'jwks' in key) {
       const issuer = this.issuer(key, `${setting}.key`);
@@ -101,6 +111,24 @@ export class ClientReader {
     const isNamed = this.isNamed(kid, variable);
     const key = this.key({ env: variable }, variable);
     if (key && isNamed) this.found.set(kid, { name: kid, keys: [key], apps: '*', may: ENVIRONMENT_CLIENT_MAY });
+  }
+
+  private secrets(
+    client: string,
+    written: Readonly<Record<string, readonly string[]>>,
+    sight: Client['apps'],
+    setting: string,
+  ): ReadonlyMap<string, readonly string[]> {
+    for (const [app, digests] of Object.entries(written)) {
+      if (sight !== '*' && !sight.has(app))
+        this.faults.add(`${setting}.${app}`, 'is not among the apps of this client');
+      for (const digest of digests) {
+        const holder = this.holders.get(digest);
+        if (holder !== undefined) this.faults.add(`${setting}.${app}`, `has a secret of the client ${holder}`);
+        this.holders.set(digest, client);
+      }
+    }
+    return new Map(Object.entries(written));
   }
 
   private isNamed(name: string, setting: string): boolean {

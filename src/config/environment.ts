@@ -61,6 +61,8 @@ export interface Settings {
   readonly rotation: { readonly burst: number; readonly everySeconds: number };
   /** What a client may ask of this hub, unless the configuration file says something else of it. */
   readonly clientRate: Rate;
+  /** How many bytes of the body of a call to WeChat are kept, so that it can be made again. */
+  readonly replayLimit: number;
   /** How many connections are held at once; more are closed as they come. */
   readonly maxConnections: number;
   /** The proxies that are believed whom a request comes from; absent, none is. */
@@ -115,6 +117,7 @@ const schema = z.object({
   ROTATION_INTERVAL: wholeNumber(1, 86_400).prefault('30'),
   CLIENT_RATE: wholeNumber(1, 1_000_000).prefault('2000'),
   CLIENT_BURST: wholeNumber(1, 10_000_000).optional(),
+  GATEWAY_REPLAY_LIMIT: wholeNumber(0, 100_000_000).prefault('2097152'),
   MAX_CONNECTIONS: wholeNumber(1, 1_000_000).prefault('10000'),
   TRUST_PROXY: networks.optional(),
   // Read by Node itself, before anything of ours runs.
@@ -155,6 +158,7 @@ export function readSettings(environment: Environment, secrets: SecretReader, fa
     authStrict: values.AUTH_STRICT,
     rotation: { burst: values.ROTATION_BURST, everySeconds: values.ROTATION_INTERVAL },
     clientRate: rateOf(values.CLIENT_RATE, values.CLIENT_BURST),
+    replayLimit: values.GATEWAY_REPLAY_LIMIT,
     maxConnections: values.MAX_CONNECTIONS,
     ...(values.TRUST_PROXY && { trustedProxies: values.TRUST_PROXY }),
     ...(tls && { tls }),

@@ -3,6 +3,7 @@ import { YAMLParseError, parse } from 'yaml';
 import { z } from 'zod';
 import { rateOf } from './environment.js';
 import type { Faults } from './faults.js';
+import { SECRET_DIGEST } from './issued-secret.js';
 import { parseStrictJson } from './strict-json.js';
 
 /** What a client may be allowed to do with an app. */
@@ -81,6 +82,18 @@ const keyOrIssuer = z.unknown().transform((written, context): KeyReference | Iss
   return data ?? z.NEVER;
 });
 
+const digests = z
+  .array(z.string().regex(SECRET_DIGEST, 'must be sha256: with 64 hexadecimal digits, as npm run secret writes it'))
+  .min(1, 'must be one or two')
+  .max(2, 'must be one or two');
+
+const apiPath = z
+  .string()
+  .regex(
+    /^\/[\w/.-]*\*?$/,
+    "must be a path of WeChat's API, such as /cgi-bin/user/get, or /cgi-bin/user/* for all below",
+  );
+
 const client = z.strictObject({
   key: keyOrIssuer.optional(),
   keys: z.array(key, 'must be a list').min(1, 'must be one or two').max(2, 'must be one or two').optional(),
@@ -89,6 +102,8 @@ const client = z.strictObject({
     .strictObject({ perSecond: z.number().positive().max(1e6), burst: z.int().min(1).max(1e7).optional() })
     .transform(({ perSecond, burst }) => rateOf(perSecond, burst))
     .optional(),
+  secrets: z.record(z.string(), digests, 'must be names of apps, each with the digests of its secrets').optional(),
+  paths: z.array(apiPath, 'must be a list of paths').min(1, 'must not be empty').optional(),
   may: z.array(z.enum(ACTIONS, `must be one of ${ACTIONS.join(', ')}`)).default(['read', 'report']),
 });
 

@@ -4,9 +4,10 @@ import type { z } from 'zod';
 import { Audit } from '../audit/audit.js';
 import type { AuditRecord } from '../audit/record.js';
 import { ClientGuard, type ClientRequest } from '../auth/client.guard.js';
-import { assertMay, Forbidden, sees, UnknownApp } from '../auth/rights.js';
+import { Forbidden, sees } from '../auth/rights.js';
 import { DEFAULT_APP } from '../config/configuration.js';
 import type { Action } from '../config/hub-file.js';
+import { appFor } from './access.js';
 import { hasVersion, send, viewOf } from './answer.js';
 import { CredentialsService } from './credentials.service.js';
 import type { HostedApp, JssdkConfig } from './hosted-app.js';
@@ -37,8 +38,8 @@ const LONGEST_HOST = 253;
 @UseGuards(ClientGuard)
 export class CredentialsController {
   constructor(
-    private readonly credentials: CredentialsService,
-    private readonly audit: Audit,
+    readonly credentials: CredentialsService,
+    readonly audit: Audit,
   ) {}
 
   @Get(['access-token', 'access_token'])
@@ -157,12 +158,7 @@ export class CredentialsController {
   }
 
   private find(request: ClientRequest, action: Action, name: string): HostedApp {
-    const app = this.credentials.app(name);
-    if (!app) throw new UnknownApp();
-    Object.assign(request, { about: name, action });
-    assertMay(request.client, action, name);
-    if (action !== 'read') this.audit.assertKept();
-    return app;
+    return appFor(this, request, action, name);
   }
 
   private view(credential: Credential, source: Source, name: string, app: HostedApp, type?: string): CredentialView {

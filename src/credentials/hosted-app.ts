@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import type { Secret } from '../config/secret.js';
 import type { App, Kept, Mint, Nature, Served } from '../wechat/platforms/platform.js';
 import { jssdkSignature } from '../wechat/jssdk.js';
 import type { Wechat, WechatAnswer, WechatCall } from '../wechat/wechat.client.js';
@@ -60,6 +61,16 @@ export class HostedApp {
 
   get appid(): string {
     return this.app.appid;
+  }
+
+  /** Which of the two APIs is its. */
+  get dialect(): Dialect {
+    return this.app.dialect;
+  }
+
+  /** What it shows WeChat to be given a token. */
+  get secret(): Secret {
+    return this.app.secret;
   }
 
   get identity(): string {

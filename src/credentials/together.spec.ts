@@ -1,3 +1,4 @@
+import { Secret } from '../config/secret.js';
 import { VirtualProcess } from '../../test/simulation/virtual-process.js';
 import { VirtualRedis } from '../../test/simulation/virtual-redis.js';
 import { VirtualTime } from '../../test/simulation/virtual-time.js';
@@ -121,6 +122,8 @@ class Stage {
       platform: 'test',
       appid: 'wx1',
       identity: 'test/wx1',
+      dialect: 'wechat',
+      secret: new Secret('secret'),
       quotas: {},
       credentials: (keep) => ({
         accessToken: keep('access-token', mint, this.nature),

@@ -36,7 +36,8 @@ export class ClientBudgets implements NestInterceptor {
     return next.handle();
   }
 
-  private take(client: Client): void {
+  /** @throws TooManyRequests when the client has used up its budget. */
+  take(client: Client): void {
     const { perSecond, burst } = client.rate ?? this.usual;
     const limits = { burst, everyMs: 1000 / perSecond };
     const [fullAgainAt, now] = [this.fullAgainAt.get(client) ?? 0, this.now()];

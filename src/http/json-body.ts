@@ -7,6 +7,7 @@ import {
 import express, { type Request, type Response } from 'express';
 import { parseStrictJson } from '../config/strict-json.js';
 import { MalformedRequest } from './query.js';
+import { isRawBody } from './raw-body.js';
 
 const MAX_BODY = '16kb';
 const utf8 = new TextDecoder('utf-8', { fatal: true });
@@ -21,7 +22,7 @@ export class JsonBody implements NestInterceptor {
   async intercept(context: ExecutionContext, next: CallHandler): Promise<ReturnType<CallHandler['handle']>> {
     const http = context.switchToHttp();
     const request = http.getRequest<Request>();
-    if (request.method === 'POST') {
+    if (request.method === 'POST' && !isRawBody(context.getHandler(), context.getClass())) {
       await new Promise<void>((resolve, reject) => {
         this.read(request, http.getResponse<Response>(), (error?: Error) => {
           if (error) reject(error);

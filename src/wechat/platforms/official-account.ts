@@ -34,10 +34,11 @@ export function weixinPlatform(name: string): Platform {
 }
 
 class WeixinApp implements App {
+  readonly dialect = 'wechat';
   readonly appid: string;
   readonly identity: string;
   readonly quotas: Readonly<Record<string, number>>;
-  private readonly secret: Secret;
+  readonly secret: Secret;
   private readonly endpoint: 'classic' | 'stable';
 
   constructor(

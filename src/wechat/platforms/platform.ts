@@ -1,5 +1,7 @@
 import type { PlatformSchema } from '../../config/configuration.js';
+import type { Secret } from '../../config/secret.js';
 import type { Wechat } from '../wechat.client.js';
+import type { Dialect } from '../wechat.error.js';
 
 /** What WeChat hands out: a value, and the seconds it says the value will live. */
 export interface Minted {
@@ -72,6 +74,10 @@ export interface App {
   readonly appid: string;
   /** What WeChat counts as one holder of tokens. Two apps with the same identity would end each other's tokens. */
   readonly identity: string;
+  /** Which of the two APIs is its. */
+  readonly dialect: Dialect;
+  /** What it shows there to be given a token. */
+  readonly secret: Secret;
   /** How many calls a day WeChat allows the account, by the path of its API; those that it does not tell are left out. */
   readonly quotas: Readonly<Record<string, number>>;
   credentials<K extends Kept>(keep: Keep<K>, wechat: Wechat): Served<K>;

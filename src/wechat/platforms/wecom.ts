@@ -23,13 +23,14 @@ export const wecom: Platform = {
 
 class WecomApp implements App {
   readonly platform = 'wecom';
+  readonly dialect = 'wecom';
   /** WeCom tells none. */
   readonly quotas = {};
   readonly identity: string;
 
   constructor(
     readonly appid: string,
-    private readonly secret: Secret,
+    readonly secret: Secret,
     agentid?: string | number,
   ) {
     // WeCom tells the apps of a corp apart by their secrets. Where the agentid says which app it is, a new secret is

@@ -1,0 +1,111 @@
+import type { Client } from '../config/clients.js';
+import type { IssuedSecrets } from '../auth/issued-secrets.js';
+import type { CredentialsService } from '../credentials/credentials.service.js';
+import type { HostedApp } from '../credentials/hosted-app.js';
+import type { Credential } from '../credentials/policy.js';
+import type { Dialect } from '../wechat/wechat.error.js';
+import { Saying } from './saying.js';
+import type { VirtualTokens } from './virtual-tokens.js';
+
+/** A client that speaks WeChat's dialect, and the app that it speaks for. */
+export interface Caller {
+  /** Absent where a token of WeChat's own is shown of which this hub does not remember to whom it was given. */
+  readonly client?: Client;
+  /** The app, by its name in the configuration. */
+  readonly name: string;
+  readonly app: HostedApp;
+}
+
+/** One that is known by its secret. */
+export interface SecretCaller extends Caller {
+  readonly client: Client;
+  readonly digest: string;
+}
+
+/** Who shows a token, as far as that is known. */
+interface Bearer {
+  readonly client?: Client;
+  readonly app: string;
+}
+
+/** What somebody who wants a token says of himself. */
+export interface Introduction {
+  readonly appid: string | undefined;
+  readonly secret: string | undefined;
+  /** What makes the question one for a token; absent where nothing of that kind is asked for. */
+  readonly grant?: { readonly type: string | undefined; readonly expected: string };
+}
+
+/** Tells who shows a secret or a token, in the order in which WeChat finds fault. */
+export class Callers {
+  /** WeChat's own tokens that clients were given, with the end of their lives; in that order, nearly. */
+  private readonly given = new Map<
+    string,
+    { readonly client: Client; readonly app: string; readonly endsAt: number }
+  >();
+
+  constructor(
+    private readonly credentials: Pick<CredentialsService, 'app' | 'all' | 'clock'>,
+    private readonly secrets: IssuedSecrets,
+    private readonly virtualTokens: VirtualTokens,
+  ) {}
+
+  /** @throws Saying when the two do not belong together, or the secret is nobody's. */
+  bySecret(dialect: Dialect, { appid, secret, grant }: Introduction): SecretCaller {
+    if (!appid) throw new Saying(dialect, 'noAppid');
+    if (!this.isKnown(dialect, appid)) throw new Saying(dialect, 'unknownAppid');
+    if (!secret) throw new Saying(dialect, 'noSecret');
+    if (grant && grant.type !== grant.expected) throw new Saying(dialect, 'wrongGrant');
+    const holder = this.secrets.holderOf(secret);
+    const app = holder && this.credentials.app(holder.app);
+    const isHis = app?.appid === appid && app.dialect === dialect;
+    if (!holder || !isHis) throw new Saying(dialect, 'wrongSecret');
+    return { client: holder.client, name: holder.app, app, digest: holder.digest };
+  }
+
+  /** @throws Saying when the token is missing, unknown, or not good any more. */
+  byToken(dialect: Dialect, token: string | undefined): Caller & { readonly isVirtual: boolean } {
+    if (!token) throw new Saying(dialect, 'noToken');
+    const holder = this.virtualTokens.read(token);
+    if (holder === 'expired') throw new Saying(dialect, 'expiredToken');
+    const known = holder ?? this.given.get(token) ?? this.ownerOf(token);
+    const app = known && this.credentials.app(known.app);
+    if (!app) throw new Saying(dialect, 'unknownToken');
+    return {
+      ...('client' in known && { client: known.client }),
+      name: known.app,
+      app,
+      isVirtual: holder !== undefined,
+    };
+  }
+
+  /** The virtual token of a client for an app. */
+  virtualTokenOf({ client, name, digest, app }: SecretCaller): string {
+    const token = this.virtualTokens.issue({ client, app: name, digest });
+    if (token === undefined) throw new Saying(app.dialect, 'unknownAppid');
+    return token;
+  }
+
+  /** Remembers who was given a token of WeChat's own, as long as it lives. */
+  remember({ client, name }: SecretCaller, { value, expiresAt: endsAt }: Credential): void {
+    const now = this.credentials.clock.now();
+    for (const [old, { endsAt: oldEndsAt }] of this.given) {
+      if (oldEndsAt > now) break;
+      this.given.delete(old);
+    }
+    this.given.set(value, { client, app: name, endsAt });
+  }
+
+  private isKnown(dialect: Dialect, appid: string): boolean {
+    for (const [, app] of this.credentials.all) if (app.appid === appid && app.dialect === dialect) return true;
+    return false;
+  }
+
+  /** The app whose present token it is. */
+  private ownerOf(token: string): Bearer | undefined {
+    for (const [name, { accessToken }] of this.credentials.all) {
+      if (accessToken.current?.value === token) return { app: name };
+    }
+    return undefined;
+  }
+}

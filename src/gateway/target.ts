@@ -1,0 +1,52 @@
+import type { IncomingMessage } from 'node:http';
+import type { Dialect } from '../wechat/wechat.error.js';
+
+/** Where an SDK wants to go at WeChat. */
+export interface Target {
+  /** The API that it believes to speak to, as far as the address says so. */
+  readonly dialect: Dialect;
+  readonly path: string;
+  /** As it came, without the question mark. */
+  readonly query: string;
+}
+
+/** What the hub itself serves; nothing of WeChat's is called so. */
+const OWN_PATH = /^\/(access[-_]token|ticket|apps|health|metrics|openapi\.json|problems)(\/|$)/;
+/** WeChat's own, which an SDK may ask for and forget the token. With a token, whatever is not ours is WeChat's. */
+const WECHAT_PATH = /^\/(cgi-bin|sns|wxa|card|datacube|customservice)\//;
+const WITH_TOKEN = /(^|&)access_token=/;
+/** For SDKs whose host is written in their code, by way of the DNS. */
+const WECOM_HOST = /^qyapi\.weixin\.qq\.com(:\d+)?$/i;
+const WECOM_PREFIX = /^\/wecom(?=\/)/;
+
+/** Reads where a request wants to go, if that is at WeChat. */
+export function targetOf({ url = '', headers }: IncomingMessage): Target | undefined {
+  const [written = '', ...rest] = url.replace(/^https?:\/\/[^/]*/, '').split('?');
+  // One SDK's own manual leads to two slashes.
+  const whole = written.replace(/^\/+/, '/');
+  const isWecom = WECOM_PREFIX.test(whole) || WECOM_HOST.test(headers.host ?? '');
+  const path = whole.replace(WECOM_PREFIX, '');
+  const query = rest.join('?');
+  if (OWN_PATH.test(path) || !(WECHAT_PATH.test(path) || WITH_TOKEN.test(query))) return undefined;
+  return { dialect: isWecom || WECOM_ENDPOINTS.has(path) ? 'wecom' : 'wechat', path, query };
+}
+
+/** What is WeCom's alone, wherever it is asked for. */
+const WECOM_ENDPOINTS = new Set(['/cgi-bin/gettoken', '/cgi-bin/get_jsapi_ticket', '/cgi-bin/ticket/get']);
+
+/** Whether a path is written in the one way that says what it means; nobody else may read another one in it. */
+export function isPlain(path: string): boolean {
+  return /^(\/[\w~!$&'()*+,;=:@-][\w.~!$&'()*+,;=:@-]*)+\/?$/.test(path);
+}
+
+/**
+ * Puts another value in the place of a parameter, and leaves every other byte of the query as it is.
+ * @returns nothing if the parameter is not there, or more than once.
+ */
+export function withParameter(query: string, name: string, value: string): string | undefined {
+  const parts = query.split('&');
+  const places = parts.flatMap((part, index) => (part.startsWith(`${name}=`) ? [index] : []));
+  const [place] = places;
+  if (place === undefined || places.length > 1) return undefined;
+  return parts.with(place, `${name}=${encodeURIComponent(value)}`).join('&');
+}
