@@ -1,3 +1,6 @@
+import type { Download, Picture } from './media.js';
+import { received, type Received } from './received.js';
+
 /** A request as WeChat receives it. Header names are in lower case. */
 export interface Request {
   readonly method: string;
@@ -5,7 +8,10 @@ export interface Request {
   readonly target: string;
   readonly host?: string;
   readonly headers?: Readonly<Record<string, string>>;
+  /** The text of the body, which an upload has not. */
   readonly body?: string;
+  /** What the body was, byte for byte; reckoned from the text when left out. */
+  readonly received?: Received;
   /** The caller's address as whitelists see it; 127.0.0.1 when left out. */
   readonly ip?: string;
   /** Whether it came over https; false when left out. */
@@ -25,13 +31,17 @@ export type Transport =
   | { readonly kind: 'reset' | 'hang'; readonly executed: boolean }
   | { readonly kind: 'slow'; readonly milliseconds: number }
   /** One byte at a time, with such a pause before each. */
-  | { readonly kind: 'drip'; readonly milliseconds: number };
+  | { readonly kind: 'drip'; readonly milliseconds: number }
+  /** The connection is dropped when so many bytes of the body have been sent. */
+  | { readonly kind: 'cut'; readonly bytes: number };
 
 /** What the caller gets. */
 export interface Answer {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string;
+  /** What is sent in place of the body, as it is made. */
+  readonly picture?: Picture;
   /** The errcode that the body carries, 0 for a success, `null` where the body is not WeChat's JSON. */
   readonly errcode: number | null;
   readonly transport?: Transport;
@@ -72,6 +82,11 @@ export class Inquiry {
     return this.#json;
   }
 
+  /** What the body was. */
+  get received(): Received {
+    return this.request.received ?? received(this.body);
+  }
+
   /** A text parameter of the query, empty where it is missing. */
   param(name: string): string {
     return this.query.get(name) ?? '';
@@ -103,6 +118,9 @@ function parseObject(text: string): Readonly<Record<string, unknown>> {
 /** A success: the fields of the reply, in the order in which they are sent. */
 export type Reply = Readonly<Record<string, unknown>>;
 
+/** The fields of a success that has nothing else to tell, or that tells it where others do not. */
+export const ok = { errcode: 0, errmsg: 'ok' } as const;
+
 /** Why a request is refused; without words of its own the service finds the usual ones. */
 export class Refusal {
   constructor(
@@ -118,14 +136,20 @@ export const errorTexts: Readonly<Record<number, string>> = {
     'invalid credential, access_token is invalid or not latest, could get access_token by getStableAccessToken, ' +
     'more details at https://mmbizurl.cn/s/JtxxFh33r',
   40002: 'invalid grant_type',
+  40003: 'invalid openid',
+  40007: 'invalid media_id',
   40013: 'invalid appid',
   40014: 'invalid access_token',
+  40030: 'invalid refresh_token',
   40097: 'invalid args',
   40125: 'invalid appsecret',
+  40163: 'code been used',
   40243: 'appsecret is frozen',
   41001: 'access_token missing',
   41002: 'appid missing',
   41004: 'appsecret missing',
+  41005: 'media data missing',
+  41008: 'missing code',
   42001: 'access_token expired',
   43001: 'require GET method',
   43002: 'require POST method',
@@ -140,6 +164,7 @@ export const errorTexts: Readonly<Record<number, string>> = {
   50004: 'forbid to use token api',
   50007: 'account is frozen',
   60020: 'not allow to access from your ip',
+  60111: 'userid not found',
   76001: 'rid not found',
   76002: 'rid is invalid',
   76003: 'rid belongs to another account',
@@ -176,6 +201,12 @@ export function wecomAnswer(reply: Reply, errcode: number, errmsg: string): Answ
     body: JSON.stringify(reply),
     errcode,
   };
+}
+
+/** A file, as both services send it. */
+export function downloadAnswer({ picture, filename }: Download): Answer {
+  const headers = { 'content-type': 'image/png', 'content-disposition': `attachment; filename="${filename}"` };
+  return { status: 200, headers, body: '', picture, errcode: 0 };
 }
 
 /** An answer of the HTTP layer in front of WeChat, without WeChat's JSON. */

@@ -75,6 +75,12 @@ const routes: Readonly<Record<string, (world: World, inquiry: Inquiry, id: strin
     return done;
   },
 
+  'POST media': (world, { json }) => {
+    const bytes = json['bytes'];
+    if (typeof bytes !== 'number') return complaint(400, 'bytes: a number is wanted');
+    return { status: 201, json: { media_id: world.media.add(bytes) } };
+  },
+
   'GET calls': (world, inquiry) => {
     const path = inquiry.param('path');
     const appid = inquiry.query.get('appid') ?? undefined;

@@ -6,6 +6,8 @@ export type Effect =
   | { readonly kind: 'reset' | 'hang'; readonly executed?: boolean }
   /** The right answer, but so much later, or one byte at a time with such a pause before each. */
   | { readonly kind: 'slow' | 'drip'; readonly milliseconds: number }
+  /** The right answer, of which only so many bytes arrive before the connection is dropped. */
+  | { readonly kind: 'cut'; readonly bytes: number }
   /** A page of the gateway instead of JSON. */
   | { readonly kind: 'status'; readonly status: number; readonly body?: string; readonly executed?: boolean }
   /** HTTP 200 and not a byte. */
@@ -44,6 +46,7 @@ export const faultKinds: readonly Effect['kind'][] = [
   'hang',
   'slow',
   'drip',
+  'cut',
   'status',
   'empty',
   'errcode',
@@ -107,6 +110,8 @@ export function spoil(
     case 'slow':
     case 'drip':
       return { ...execute(), transport: { kind: effect.kind, milliseconds: effect.milliseconds } };
+    case 'cut':
+      return { ...execute(), transport: { kind: 'cut', bytes: effect.bytes } };
     case 'fields':
       return withFields(execute(), effect.fields);
     case 'control-character': {

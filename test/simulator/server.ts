@@ -1,11 +1,11 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { pipeline, Readable } from 'node:stream';
 import { Inquiry, type Answer, type Request, type Service } from './answer.js';
 import { RealClock, type Clock } from './clock.js';
 import { control, controlPrefix } from './control.js';
+import { receive, type Received } from './received.js';
 import { World } from './world.js';
-
-const bodyLimit = 1024 * 1024;
 
 /** A world behind HTTP on the loopback interface, with the control API under /simulator/. */
 export class Simulator {
@@ -69,9 +69,9 @@ export class Simulator {
 
   async #listen(port: number, service: Service | undefined): Promise<string> {
     const server = createServer((incoming, outgoing) => {
-      readBody(incoming).then(
-        (body) => {
-          this.#serve(requestFrom(incoming, body, service), incoming, outgoing);
+      receive(incoming, incoming.headers['content-type']).then(
+        (received) => {
+          this.#serve(requestFrom(incoming, received, service), incoming, outgoing);
         },
         () => {
           incoming.socket.destroy();
@@ -109,6 +109,9 @@ export class Simulator {
       case 'drip':
         this.#drip(answer, answer.transport.milliseconds, outgoing);
         return;
+      case 'cut':
+        cut(answer, answer.transport.bytes, outgoing);
+        return;
       case undefined:
         send(answer, outgoing);
     }
@@ -143,11 +146,25 @@ export class Simulator {
 }
 
 function send(answer: Answer, outgoing: ServerResponse): void {
-  const body = Buffer.from(answer.body);
-  outgoing.writeHead(answer.status, { ...answer.headers, 'content-length': body.length }).end(body);
+  outgoing.writeHead(answer.status, { ...answer.headers, 'content-length': lengthOf(answer) });
+  if (!answer.picture) outgoing.end(answer.body);
+  // Who goes away in the middle is no concern of WeChat's.
+  else pipeline(Readable.from(answer.picture.chunks()), outgoing, () => undefined);
 }
 
-function requestFrom(incoming: IncomingMessage, body: string, service: Service | undefined): Request {
+function cut(answer: Answer, bytes: number, outgoing: ServerResponse): void {
+  outgoing.writeHead(answer.status, { ...answer.headers, 'content-length': lengthOf(answer) });
+  const whole = answer.picture ? Buffer.concat([...answer.picture.chunks()]) : Buffer.from(answer.body);
+  outgoing.write(whole.subarray(0, bytes), () => {
+    outgoing.destroy();
+  });
+}
+
+function lengthOf({ body, picture }: Answer): number {
+  return picture?.bytes ?? Buffer.byteLength(body);
+}
+
+function requestFrom(incoming: IncomingMessage, received: Received, service: Service | undefined): Request {
   const headers: Record<string, string> = {};
   for (const [name, value] of Object.entries(incoming.headers)) {
     if (value !== undefined) headers[name] = Array.isArray(value) ? value.join(', ') : value;
@@ -157,21 +174,11 @@ function requestFrom(incoming: IncomingMessage, body: string, service: Service |
     target: incoming.url ?? '/',
     host: headers['host'] ?? '',
     headers,
-    body,
+    body: received.text ?? '',
+    received,
     // Tests come from one machine, yet want to be seen as several.
     ip: headers['x-sim-ip'] ?? incoming.socket.remoteAddress ?? '127.0.0.1',
     secure: headers['x-forwarded-proto'] === 'https',
     ...(service === undefined ? {} : { service }),
   };
-}
-
-async function readBody(incoming: IncomingMessage): Promise<string> {
-  const chunks: Buffer[] = [];
-  let length = 0;
-  for await (const chunk of incoming as AsyncIterable<Buffer>) {
-    length += chunk.length;
-    if (length > bodyLimit) throw new Error('body too large');
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString();
 }

@@ -1,8 +1,21 @@
 import { isIPv4 } from 'node:net';
 import { isTicketType, type Account } from './account.js';
-import { bareAnswer, errorTexts, Refusal, wechatAnswer, type Answer, type Inquiry, type Reply } from './answer.js';
+import {
+  bareAnswer,
+  downloadAnswer,
+  errorTexts,
+  ok,
+  Refusal,
+  wechatAnswer,
+  type Answer,
+  type Inquiry,
+  type Reply,
+} from './answer.js';
+import { posted, wechatBusiness } from './business.js';
 import { isTicket, type Credential, type Ledger } from './credential.js';
 import type { Dice } from './dice.js';
+import { Logins } from './logins.js';
+import { Download, type MediaShelf } from './media.js';
 
 const ridLife = 7 * 24 * 3_600_000;
 const ridsRemembered = 1000;
@@ -38,9 +51,13 @@ interface Incident {
 type Handler = (inquiry: Inquiry) => Reply | Refusal;
 
 /** A call that carries an access token, once the token was found good. */
-type BearerHandler = (inquiry: Inquiry, account: Account) => Reply | Refusal;
+type BearerHandler = (inquiry: Inquiry, account: Account) => Reply | Refusal | Download;
 
-const ok = { errcode: 0, errmsg: 'ok' } as const;
+/** Where paths begin that take an access token of the account. */
+const bearing = /^\/(cgi-bin|wxa|datacube)\//;
+
+/** Where JSON is labelled as text, success or not. */
+const labelledText = /^\/sns\/|^\/cgi-bin\/media\/get$/;
 
 /** api.weixin.qq.com and its aliases: the server APIs of official accounts and mini programs. */
 export class Wechat {
@@ -48,11 +65,15 @@ export class Wechat {
   readonly #incidents = new Map<string, Incident>();
   readonly #ledger: Ledger;
   readonly #dice: Dice;
+  readonly #logins: Logins;
+  readonly #bearing: Readonly<Record<string, BearerHandler>>;
   readonly #switches: () => WechatSwitches;
 
-  constructor(ledger: Ledger, dice: Dice, switches: () => WechatSwitches) {
+  constructor(ledger: Ledger, dice: Dice, media: MediaShelf, switches: () => WechatSwitches) {
     this.#ledger = ledger;
     this.#dice = dice;
+    this.#logins = new Logins(dice);
+    this.#bearing = { ...wechatBusiness(media), ...this.#aboutTheAccount };
     this.#switches = switches;
   }
 
@@ -69,10 +90,11 @@ export class Wechat {
     if (switches.requireHttps && !inquiry.secure) return this.refuse(inquiry, new Refusal(43003));
     const chunked = 'transfer-encoding' in inquiry.headers && !('content-length' in inquiry.headers);
     if (switches.refuseChunked && inquiry.method === 'POST' && chunked) return bareAnswer(412);
-    const handler = this.#secretBearing[inquiry.path];
-    if (!handler && !inquiry.path.startsWith('/cgi-bin/')) return bareAnswer(404);
+    const handler = this.#secretBearing[inquiry.path] ?? this.#logins.withoutSecret[inquiry.path];
+    if (!handler && !bearing.test(inquiry.path)) return bareAnswer(404);
     const reply = handler ? handler(inquiry) : this.#bearer(inquiry);
-    return reply instanceof Refusal ? this.refuse(inquiry, reply) : wechatAnswer(reply, 0);
+    if (reply instanceof Download) return downloadAnswer(reply);
+    return reply instanceof Refusal ? this.refuse(inquiry, reply) : answered(inquiry, reply, 0);
   }
 
   /** Dresses a refusal with the id under which it can be looked up later. */
@@ -80,7 +102,8 @@ export class Wechat {
     const errmsg = words ?? (errcode === 40164 ? notListed(inquiry.ip) : errorTexts[errcode]) ?? 'error';
     const seconds = Math.floor(inquiry.now / 1000);
     const rid = `${seconds.toString(16).padStart(8, '0')}-${this.#dice.hex(8)}-${this.#dice.hex(8)}`;
-    const answer = wechatAnswer({ errcode, errmsg: `${errmsg} rid: ${rid}` }, errcode);
+    const comma = inquiry.path.startsWith('/sns/') ? ',' : '';
+    const answer = answered(inquiry, { errcode, errmsg: `${errmsg}${comma} rid: ${rid}` }, errcode);
     this.#incidents.set(rid, {
       at: inquiry.now,
       appid: this.subject(inquiry),
@@ -97,6 +120,7 @@ export class Wechat {
   subject(inquiry: Inquiry): string {
     return (
       this.#ledger.find(inquiry.param('access_token'))?.holder.appid ??
+      this.#logins.appidOf(inquiry.param('access_token')) ??
       (inquiry.param('appid') || (inquiry.method === 'POST' ? inquiry.field('appid') : ''))
     );
   }
@@ -130,23 +154,36 @@ export class Wechat {
       if (account instanceof Refusal) return account;
       return account.clearQuota() ?? ok;
     },
+
+    '/sns/oauth2/access_token': (inquiry) => this.#loginRefusal(inquiry) ?? this.#logins.token(inquiry),
+
+    '/sns/jscode2session': (inquiry) => this.#loginRefusal(inquiry) ?? this.#logins.session(inquiry),
   };
 
   /** The checks of an endpoint that takes the AppSecret, in WeChat's order; `grantType` is undefined where none is sent. */
   #bySecret(inquiry: Inquiry, appid: string, secret: string, grantType: string | undefined): Account | Refusal {
-    if (appid === '') return new Refusal(41002);
-    const account = this.#accounts.get(appid);
-    if (!account) return new Refusal(40013);
+    const account = this.#named(appid);
+    if (account instanceof Refusal) return account;
     const refusal =
-      (secret === '' ? new Refusal(41004) : undefined) ??
-      (grantType !== undefined && grantType !== 'client_credential' ? new Refusal(40002) : undefined) ??
-      (secret === account.settings.secret ? undefined : new Refusal(40125)) ??
+      mismatch(account, secret, grantType === undefined || grantType === 'client_credential') ??
       account.secretRefusal(inquiry.ip);
     if (refusal && account.settings.refusedCallsCount) account.count(inquiry.path);
     return refusal ?? account;
   }
 
-  #bearer(inquiry: Inquiry): Reply | Refusal {
+  /** The same for people's logins, from whatever address and as often as they like. */
+  #loginRefusal(inquiry: Inquiry): Refusal | undefined {
+    const account = this.#named(inquiry.param('appid'));
+    if (account instanceof Refusal) return account;
+    return mismatch(account, inquiry.param('secret'), inquiry.param('grant_type') === 'authorization_code');
+  }
+
+  #named(appid: string): Account | Refusal {
+    if (appid === '') return new Refusal(41002);
+    return this.#accounts.get(appid) ?? new Refusal(40013);
+  }
+
+  #bearer(inquiry: Inquiry): Reply | Refusal | Download {
     const value = inquiry.param('access_token');
     if (value === '') return new Refusal(41001);
     const token = this.#ledger.find(value);
@@ -168,7 +205,7 @@ export class Wechat {
     return account.settings.kind === 'official-account' ? account.addressRefusal(inquiry.ip) : undefined;
   }
 
-  readonly #bearing: Readonly<Record<string, BearerHandler>> = {
+  readonly #aboutTheAccount: Readonly<Record<string, BearerHandler>> = {
     '/cgi-bin/ticket/getticket': (inquiry, account) => {
       const type = inquiry.param('type');
       if (!isTicketType(type)) return new Refusal(account.settings.badTicketTypeCode);
@@ -220,19 +257,6 @@ export class Wechat {
         },
       };
     },
-
-    '/cgi-bin/get_api_domain_ip': () => ({ ip_list: ['101.89.47.18', '101.91.34.103'] }),
-
-    '/cgi-bin/getcallbackip': () => ({ ip_list: ['106.55.206.146', '106.55.206.211'] }),
-
-    '/cgi-bin/user/get': () => ({
-      total: 2,
-      count: 2,
-      data: { openid: ['oSimulatedReader000000000001', 'oSimulatedReader000000000002'] },
-      next_openid: 'oSimulatedReader000000000002',
-    }),
-
-    '/cgi-bin/message/custom/send': (inquiry) => posted(inquiry) ?? ok,
   };
 
   #pathRefusal(inquiry: Inquiry): Refusal | undefined {
@@ -242,6 +266,17 @@ export class Wechat {
   }
 }
 
+function mismatch({ settings }: Account, secret: string, grantIsRight: boolean): Refusal | undefined {
+  if (secret === '') return new Refusal(41004);
+  if (!grantIsRight) return new Refusal(40002);
+  return secret === settings.secret ? undefined : new Refusal(40125);
+}
+
+function answered({ path }: Inquiry, reply: Reply, errcode: number): Answer {
+  const answer = wechatAnswer(reply, errcode);
+  return labelledText.test(path) ? { ...answer, headers: { 'content-type': 'text/plain' } } : answer;
+}
+
 function tokenReply(token: Credential, now: number): Reply {
   return { access_token: token.value, expires_in: token.remaining(now) };
 }
@@ -249,11 +284,4 @@ function tokenReply(token: Credential, now: number): Reply {
 /** The words from which an administrator learns the address to be listed. */
 function notListed(ip: string): string {
   return `invalid ip ${isIPv4(ip) ? `${ip} ipv6 ::ffff:${ip}` : ip}, not in whitelist`;
-}
-
-/** Why the body of a POST is not even looked into. */
-function posted(inquiry: Inquiry): Refusal | undefined {
-  if (inquiry.method !== 'POST') return new Refusal(43002);
-  if (inquiry.body === '') return new Refusal(44002);
-  return Object.keys(inquiry.json).length === 0 && inquiry.body.trim() !== '{}' ? new Refusal(47001) : undefined;
 }

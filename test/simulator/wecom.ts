@@ -1,8 +1,20 @@
 import { covers } from './account.js';
-import { bareAnswer, errorTexts, Refusal, wecomAnswer, type Answer, type Inquiry, type Reply } from './answer.js';
+import {
+  bareAnswer,
+  downloadAnswer,
+  errorTexts,
+  ok,
+  Refusal,
+  wecomAnswer,
+  type Answer,
+  type Inquiry,
+  type Reply,
+} from './answer.js';
+import { posted, wecomBusiness } from './business.js';
 import type { AgentSettings, Corp } from './corp.js';
 import type { Credential, Ledger } from './credential.js';
 import type { Dice } from './dice.js';
+import { Download, type MediaShelf } from './media.js';
 import { Throttle } from './quota.js';
 
 /** How WeCom's host treats requests, whatever the corp. */
@@ -11,8 +23,6 @@ export interface WecomSwitches {
   readonly wrongSecretsPerHour: number;
   readonly requireHttps: boolean;
 }
-
-const ok = { errcode: 0, errmsg: 'ok' } as const;
 
 /** The paths that only WeCom has, by which a request tells its service. */
 export const wecomPaths: ReadonlySet<string> = new Set([
@@ -50,17 +60,22 @@ interface Bearer {
   readonly agent: AgentSettings;
 }
 
+/** A call that carries an access token, once the token was found good. */
+type BearerHandler = (inquiry: Inquiry, bearer: Bearer) => Reply | Refusal | Download;
+
 /** qyapi.weixin.qq.com: the server APIs of WeCom. */
 export class Wecom {
   readonly #corps = new Map<string, Corp>();
   readonly #wrongSecrets = new Map<string, Throttle>();
   readonly #ledger: Ledger;
   readonly #dice: Dice;
+  readonly #bearing: Readonly<Record<string, BearerHandler>>;
   readonly #switches: () => WecomSwitches;
 
-  constructor(ledger: Ledger, dice: Dice, switches: () => WecomSwitches) {
+  constructor(ledger: Ledger, dice: Dice, media: MediaShelf, switches: () => WecomSwitches) {
     this.#ledger = ledger;
     this.#dice = dice;
+    this.#bearing = { ...wecomBusiness(media), ...this.#aboutTheApplication };
     this.#switches = switches;
   }
 
@@ -79,6 +94,7 @@ export class Wecom {
     }
     if (!inquiry.path.startsWith('/cgi-bin/')) return bareAnswer(404);
     const reply = inquiry.path === '/cgi-bin/gettoken' ? this.#gettoken(inquiry) : this.#business(inquiry);
+    if (reply instanceof Download) return downloadAnswer(reply);
     return reply instanceof Refusal ? this.refuse(inquiry, reply) : wecomAnswer(reply, 0, 'ok');
   }
 
@@ -121,7 +137,7 @@ export class Wecom {
     return this.#wrongSecrets.get(ip)?.blocked(now) === true;
   }
 
-  #business(inquiry: Inquiry): Reply | Refusal {
+  #business(inquiry: Inquiry): Reply | Refusal | Download {
     if (this.#shutOut(inquiry.ip, inquiry.now)) return new Refusal(45009);
     const bearer = this.#bearer(inquiry);
     if (bearer instanceof Refusal) return bearer;
@@ -145,7 +161,7 @@ export class Wecom {
     return agent.disabled === true ? new Refusal(50003) : { corp, agent };
   }
 
-  readonly #bearing: Readonly<Record<string, (inquiry: Inquiry, bearer: Bearer) => Reply | Refusal>> = {
+  readonly #aboutTheApplication: Readonly<Record<string, BearerHandler>> = {
     '/cgi-bin/get_jsapi_ticket': (inquiry, bearer) => this.#ticket(inquiry, bearer, 'jsapi'),
 
     '/cgi-bin/ticket/get': (inquiry, bearer) =>
@@ -160,26 +176,15 @@ export class Wecom {
       },
 
     '/cgi-bin/message/send': (inquiry, bearer) => {
-      if (inquiry.body === '') return new Refusal(44002);
       const agentid = inquiry.json['agentid'];
       const named = typeof agentid === 'number' || typeof agentid === 'string' ? `${agentid}` : '';
-      return agentRefusal(named, bearer) ?? { ...ok, msgid: this.#dice.urlSafe(32) };
+      return posted(inquiry) ?? agentRefusal(named, bearer) ?? { ...ok, msgid: this.#dice.urlSafe(32) };
     },
 
     '/cgi-bin/agent/list': (_inquiry, { corp }) => ({
       ...ok,
       agentlist: corp.settings.agents.map(({ agentid }) => ({ agentid, name: `simulated application ${agentid}` })),
     }),
-
-    '/cgi-bin/user/list': () => ({ ...ok, userlist: [{ userid: 'simulated.employee', name: 'Simulated Employee' }] }),
-
-    '/cgi-bin/user/simplelist': () => ({ ...ok, userlist: [{ userid: 'simulated.employee', department: [1] }] }),
-
-    '/cgi-bin/department/list': () => ({ ...ok, department: [{ id: 1, name: 'Simulated Department', parentid: 0 }] }),
-
-    '/cgi-bin/get_api_domain_ip': () => ({ ...ok, ip_list: ['182.254.11.176', '182.254.78.66'] }),
-
-    '/cgi-bin/getcallbackip': () => ({ ...ok, ip_list: ['101.226.103.59', '101.226.103.60'] }),
   };
 
   #ticket({ path, now }: Inquiry, { corp, agent }: Bearer, kind: 'jsapi' | 'agent_config'): Reply | Refusal {

@@ -4,7 +4,9 @@ import type { Clock } from './clock.js';
 import { Corp, corpDefaults, type CorpSettings, type CorpSwitches } from './corp.js';
 import { isTicket, Ledger, type Credential, type CredentialKind } from './credential.js';
 import { Dice } from './dice.js';
+import { MediaShelf } from './media.js';
 import { Faults, spoil, type Effect } from './faults.js';
+import type { Received } from './received.js';
 import { cardSignature, pageSignature, scanLoginSignature } from './signature.js';
 import { Wechat, wechatDefaults, type WechatSwitches } from './wechat.js';
 import { Wecom, wecomPaths, type WecomSwitches } from './wecom.js';
@@ -40,6 +42,8 @@ export interface LoggedCall {
   readonly status: number;
   /** What the answer said; `null` where there was no answer or no JSON of WeChat's. */
   readonly errcode: number | null;
+  /** What was posted along with an access token. */
+  readonly received?: Received;
   /** The kind of fault that struck it. */
   readonly fault?: Effect['kind'] | 'outage';
 }
@@ -92,6 +96,7 @@ const credentialsRemembered = 100_000;
 export class World {
   readonly clock: Clock;
   readonly faults = new Faults();
+  readonly media: MediaShelf;
   #switches: WorldSwitches;
   readonly #dice: Dice;
   readonly #ledger = new Ledger(credentialsRemembered);
@@ -106,8 +111,9 @@ export class World {
     this.clock = clock;
     this.#switches = { ...worldDefaults, ...switches };
     this.#dice = new Dice(seed ?? 1);
-    this.#wechat = new Wechat(this.#ledger, this.#dice, () => this.#switches);
-    this.#wecom = new Wecom(this.#ledger, this.#dice, () => this.#switches);
+    this.media = new MediaShelf(this.#dice);
+    this.#wechat = new Wechat(this.#ledger, this.#dice, this.media, () => this.#switches);
+    this.#wecom = new Wecom(this.#ledger, this.#dice, this.media, () => this.#switches);
   }
 
   get switches(): WorldSwitches {
@@ -264,8 +270,12 @@ export class World {
     const { now: at, method, path, ip, host } = inquiry;
     const forced = path === '/cgi-bin/stable_token' && inquiry.json['force_refresh'] === true;
     const { status, errcode } = answer;
-    const call = { at, service, method, path, appid, ip, host, forced, status, errcode };
-    this.#calls.push(fault === undefined ? call : { ...call, fault });
+    const posted = method === 'POST' && inquiry.query.has('access_token');
+    this.#calls.push({
+      ...{ at, service, method, path, appid, ip, host, forced, status, errcode },
+      ...(posted ? { received: inquiry.received } : {}),
+      ...(fault === undefined ? {} : { fault }),
+    });
     // Cut now and then rather than shift every time, which would cost more than the call.
     if (this.#calls.length > 2 * this.#switches.logged)
       this.#calls.splice(0, this.#calls.length - this.#switches.logged);
