@@ -2,6 +2,8 @@ import { type DynamicModule, Global, Module } from '@nestjs/common';
 import { ConfigModule } from '@nestjs/config';
 import { Audit } from './audit/audit.js';
 import { AuthModule } from './auth/auth.module.js';
+import { KeyRing } from './auth/key-ring.js';
+import { VerifiedTokens } from './auth/verified-tokens.js';
 import { LiveConfiguration } from './config/live-configuration.js';
 import { Clock } from './credentials/clock.js';
 import { CredentialsModule } from './credentials/credentials.module.js';
@@ -20,6 +22,8 @@ export interface Foundations {
   readonly store: Store;
   readonly journal: Journal;
   readonly audit: Audit;
+  readonly ring: KeyRing;
+  readonly verified: VerifiedTokens;
   readonly metrics: Metrics;
 }
 
@@ -27,7 +31,7 @@ export interface Foundations {
 @Global()
 @Module({})
 export class AppModule {
-  static of({ configuration, clock, store, journal, audit, metrics }: Foundations): DynamicModule {
+  static of({ configuration, clock, store, journal, audit, ring, verified, metrics }: Foundations): DynamicModule {
     const { metricsPort } = configuration.current.settings;
     return {
       module: AppModule,
@@ -52,8 +56,10 @@ export class AppModule {
         { provide: Store, useValue: store },
         { provide: Journal, useValue: journal },
         { provide: Audit, useValue: audit },
+        { provide: KeyRing, useValue: ring },
+        { provide: VerifiedTokens, useValue: verified },
       ],
-      exports: [LiveConfiguration, Clock, Store, Journal, Audit],
+      exports: [LiveConfiguration, Clock, Store, Journal, Audit, KeyRing, VerifiedTokens],
     };
   }
 }
