@@ -37,7 +37,7 @@ class WeixinApp implements App {
   readonly appid: string;
   readonly identity: string;
   readonly quotas: Readonly<Record<string, number>>;
-  private readonly secret: Secret;
+  readonly secret: Secret;
   private readonly endpoint: 'classic' | 'stable';
 
   constructor(

@@ -1,4 +1,5 @@
 import type { PlatformSchema } from '../../config/configuration.js';
+import type { Secret } from '../../config/secret.js';
 import type { Wechat } from '../wechat.client.js';
 
 /** What WeChat hands out: a value, and the seconds it says the value will live. */
@@ -72,6 +73,8 @@ export interface App {
   readonly appid: string;
   /** What WeChat counts as one holder of tokens. Two apps with the same identity would end each other's tokens. */
   readonly identity: string;
+  /** By which it proves to WeChat who it is. It may change: the app is the same with another. */
+  readonly secret: Secret;
   /** How many calls a day WeChat allows the account, by the path of its API; those that it does not tell are left out. */
   readonly quotas: Readonly<Record<string, number>>;
   credentials<K extends Kept>(keep: Keep<K>, wechat: Wechat): Served<K>;

@@ -29,7 +29,7 @@ class WecomApp implements App {
 
   constructor(
     readonly appid: string,
-    private readonly secret: Secret,
+    readonly secret: Secret,
     agentid?: string | number,
   ) {
     // WeCom tells the apps of a corp apart by their secrets. Where the agentid says which app it is, a new secret is
