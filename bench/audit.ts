@@ -4,20 +4,20 @@ import { join } from 'node:path';
 import { ask, KEY, KID } from './client.js';
 import { type Spread, spread } from './figures.js';
 import { load, type Round } from './hand-out.js';
-import { fromCheckout, Program } from './program.js';
+import { fromCheckout, OPEN, Program } from './program.js';
 
 const PATH = '/access-token';
 
-/** What it costs a hub to keep an audit. */
+/** What it costs a hub to know who asks, and to keep records of it. */
 export interface AuditCost {
-  readonly audit: string;
+  readonly hub: string;
   readonly requestsPerSecond: Spread;
-  /** The same as a part of what the hub without an audit answers in the same round. */
-  readonly ofWithout: Spread;
+  /** The same as a part of what a hub that knows and records nothing answers in the same round. */
+  readonly ofNeither: Spread;
   readonly cpuMicroseconds: Spread;
 }
 
-/** Reads a token from hubs that differ in their audit alone, in turns. */
+/** Reads a token from hubs that differ in their authentication and audit alone, in turns. */
 export async function audit(rounds: number, seconds: number): Promise<AuditCost[]> {
   const folder = mkdtempSync(fromCheckout('build/bench-'));
   const running: Program[] = [];
@@ -41,10 +41,14 @@ export async function audit(rounds: number, seconds: number): Promise<AuditCost[
     };
     const keyed = { AUDIT_KEY: randomBytes(32).toString('base64') };
     const hubs = [
-      { audit: 'none', hub: await start('none') },
-      { audit: 'in a file', hub: await start('file', { ...keyed, AUDIT_FILE: join(folder, 'audit.jsonl') }) },
+      { name: 'neither', hub: await start('neither', OPEN) },
+      { name: 'authentication', hub: await start('auth') },
       {
-        audit: 'required: each batch synced to the disk',
+        name: 'and an audit in a file',
+        hub: await start('file', { ...keyed, AUDIT_FILE: join(folder, 'audit.jsonl') }),
+      },
+      {
+        name: 'and each batch synced to the disk',
         hub: await start('required', { ...keyed, AUDIT_FILE: join(folder, 'required.jsonl'), AUDIT_REQUIRED: 'true' }),
       },
     ];
@@ -52,13 +56,13 @@ export async function audit(rounds: number, seconds: number): Promise<AuditCost[
     for (let round = 0; round < rounds; round += 1) {
       for (const [i, { hub }] of hubs.entries()) results[i]?.push(await load(hub, PATH, seconds));
     }
-    return hubs.map(({ audit: name }, i) => {
+    return hubs.map(({ name }, i) => {
       const own = results[i] ?? [];
-      const without = (turn: number): number => results[0]?.[turn]?.requestsPerSecond ?? NaN;
+      const neither = (turn: number): number => results[0]?.[turn]?.requestsPerSecond ?? NaN;
       return {
-        audit: name,
+        hub: name,
         requestsPerSecond: spread(own.map(({ requestsPerSecond }) => requestsPerSecond)),
-        ofWithout: spread(own.map(({ requestsPerSecond }, turn) => requestsPerSecond / without(turn))),
+        ofNeither: spread(own.map(({ requestsPerSecond }, turn) => requestsPerSecond / neither(turn))),
         cpuMicroseconds: spread(own.map(({ cpuMicroseconds }) => cpuMicroseconds)),
       };
     });

@@ -47,8 +47,6 @@ export async function handOut(rounds: number, seconds: number): Promise<Cost[]> 
       APPID: 'wx0000000000000001',
       APPSECRET: 'no secret of anybody',
       [`JWT_KEY_${KID}`]: KEY,
-      // One client asks here for many.
-      CLIENT_RATE: '1000000',
     });
     const targets = [
       { server: 'bare node:http, a constant', program: bare, path: '/access-token' },

@@ -13,6 +13,9 @@ const COLLECTION_MS = 1500;
 /** What the environment of a program needs so that its memory can be told from its garbage. */
 export const COLLECTABLE = { NODE_OPTIONS: `--import=${new URL('collect.js', import.meta.url).href}` } as const;
 
+/** What the environment of a hub needs so that it lets everybody in. */
+export const OPEN = { NODE_OPTIONS: `--import=${new URL('open-door.js', import.meta.url).href}` } as const;
+
 /** A server in a process of its own, so that the operating system counts what it costs apart from everything else. */
 export class Program {
   private constructor(

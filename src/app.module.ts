@@ -2,6 +2,8 @@ import { type DynamicModule, Global, Module } from '@nestjs/common';
 import { ConfigModule } from '@nestjs/config';
 import { Audit } from './audit/audit.js';
 import { AuthModule } from './auth/auth.module.js';
+import { KeyRing } from './auth/key-ring.js';
+import { VerifiedTokens } from './auth/verified-tokens.js';
 import { LiveConfiguration } from './config/live-configuration.js';
 import { Clock } from './credentials/clock.js';
 import { CredentialsModule } from './credentials/credentials.module.js';
@@ -22,6 +24,8 @@ export interface Foundations {
   readonly store: Store;
   readonly journal: Journal;
   readonly audit: Audit;
+  readonly ring: KeyRing;
+  readonly verified: VerifiedTokens;
   readonly metrics: Metrics;
 }
 
@@ -29,7 +33,7 @@ export interface Foundations {
 @Global()
 @Module({})
 export class AppModule {
-  static of({ configuration, clock, store, journal, audit, metrics }: Foundations): DynamicModule {
+  static of({ configuration, clock, store, journal, audit, ring, verified, metrics }: Foundations): DynamicModule {
     const { metricsPort, clientRate } = configuration.current.settings;
     return {
       module: AppModule,
@@ -55,9 +59,11 @@ export class AppModule {
         { provide: Store, useValue: store },
         { provide: Journal, useValue: journal },
         { provide: Audit, useValue: audit },
+        { provide: KeyRing, useValue: ring },
+        { provide: VerifiedTokens, useValue: verified },
         { provide: ClientBudgets, useValue: new ClientBudgets(clientRate, () => clock.now()) },
       ],
-      exports: [LiveConfiguration, Clock, Store, Journal, Audit, ClientBudgets],
+      exports: [LiveConfiguration, Clock, Store, Journal, Audit, KeyRing, VerifiedTokens, ClientBudgets],
     };
   }
 }

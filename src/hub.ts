@@ -6,6 +6,9 @@ import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { AppModule } from './app.module.js';
 import { Audit } from './audit/audit.js';
+import { keySetOf } from './auth/jwks.js';
+import { KeyRing } from './auth/key-ring.js';
+import { VerifiedTokens } from './auth/verified-tokens.js';
 import { type Change, changesBetween } from './config/changes.js';
 import type { Settings } from './config/environment.js';
 import { LiveConfiguration } from './config/live-configuration.js';
@@ -144,13 +147,17 @@ export class Hub {
     // Ahead of the framework, which would wrap the reason for a refusal into a report of its own.
     const store = await openStore(settings, clock, journal);
     const audit = await openAudit(settings, journal, store);
+    const ring = new KeyRing(configuration, (issuer) => keySetOf(issuer, (event) => journal.tell(event)));
+    const verified = new VerifiedTokens(configuration, ring);
     const adapter = new HubAdapter({
       settings,
+      ring,
+      verified,
       now: () => clock.now(),
       answered: (answered) => metrics.countAnswered(answered),
       tell: (event) => journal.tell(event),
     });
-    const foundations = { configuration, clock, store, journal, audit, metrics };
+    const foundations = { configuration, clock, store, journal, audit, ring, verified, metrics };
     const app = await NestFactory.create<NestExpressApplication>(AppModule.of(foundations), adapter, {
       bodyParser: false,
       abortOnError: false,

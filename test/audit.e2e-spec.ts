@@ -212,6 +212,44 @@ describe('the audit', () => {
     expect(last('configuration')?.['faults']).toEqual([expect.stringMatching(/^HUB_CONFIG/)]);
   });
 
+  it('has that a secret or a key is another one, once for each, and nothing of it', async () => {
+    const secrets = { APPSECRET, JWT_KEY_web: WEB_KEY, SHOP_SECRET: SHOP.secret, CLIENT_KEY };
+    const files = Object.keys(secrets).map((name) => [`${name}_FILE`, join(folder, name)]);
+    for (const [name, value] of Object.entries(secrets)) writeFileSync(join(folder, name), value);
+    const none = Object.fromEntries(Object.keys(secrets).map((name) => [name, undefined]));
+    await stage.restart({ ...none, ...Object.fromEntries(files) });
+    const changed = async (name: string, value: string): Promise<AuditLine[]> => {
+      const before = linesIn(path).length;
+      writeFileSync(join(folder, name), value);
+      await untilThere('configuration', (line) => Number(line['seq']) > before);
+      // Behind it, whatever there is to be told of this change is told.
+      await stage.ask('/access-token', { token: null });
+      return linesIn(path).slice(before);
+    };
+    const other = 'another-value-6d8e1a4b7c9d0e3f5a8b1c4d7e0f3a2f';
+    for (const [name, record] of [
+      ['SHOP_SECRET', { event: 'secret-changed', app: 'shop' }],
+      ['APPSECRET', { event: 'secret-changed', app: 'default' }],
+      ['CLIENT_KEY', { event: 'key-changed', client: 'reader' }],
+      ['JWT_KEY_web', { event: 'key-changed', client: 'web' }],
+    ] as const) {
+      const lines = await changed(name, other);
+      expect(lines).toMatchObject([
+        { event: 'configuration' },
+        { ...record, outcome: 'in-force' },
+        { event: 'refusal' },
+      ]);
+      expect(Object.keys(lines[1] ?? {}).sort()).toEqual(
+        [...Object.keys(record), ...['audit', 'seq', 'time', 'outcome', 'replica', 'prev', 'mac', 'hash']].sort(),
+      );
+    }
+    // The same value, written differently, is no change.
+    expect(await changed('SHOP_SECRET', `${other}\n`)).toMatchObject([
+      { event: 'configuration' },
+      { event: 'refusal' },
+    ]);
+  });
+
   async function untilThere(event: string, is: (line: AuditLine) => boolean = () => true): Promise<void> {
     const patience = AbortSignal.timeout(10_000);
     while (!linesIn(path).some((line) => line.event === event && is(line)))

@@ -1,7 +1,7 @@
 import { jest } from '@jest/globals';
 import { OTHER_KEY, REFUSAL, ROWS } from './authorization.rows.js';
 import { APPID, heapInUse, Stage } from './hub.fixture.js';
-import { exchangeOne, type WireReply } from './wire.fixture.js';
+import { exchangeOne, lasting, type WireReply } from './wire.fixture.js';
 
 let stage: Stage;
 beforeAll(async () => (stage = await Stage.set({ JWT_KEY_other: OTHER_KEY, TRUST_PROXY: '127.0.0.1' })));
@@ -17,11 +17,6 @@ function send(lines: readonly string[] = []): Promise<WireReply> {
 
 const SENDERS = 10;
 let sent = 0;
-
-/** All that was sent back but for the time of day and the number of the request. */
-function lasting({ raw }: WireReply): string {
-  return raw.replace(/^(date|x-request-id): .*\r\n/gim, '').replace(/"instance":"[^"]*"/, '');
-}
 
 /** Requests that have nothing of a token in them, and are refused alike. */
 const PLAIN = { 401: [], 400: ['no colon'], 431: [`X: ${'x'.repeat(17_000)}`] };

@@ -1,3 +1,4 @@
+import { jest } from '@jest/globals';
 import type { LoggerService } from '@nestjs/common';
 import fc from 'fast-check';
 import jwt from 'jsonwebtoken';
@@ -117,6 +118,26 @@ describe('the door', () => {
       }),
       { numRuns: 50 },
     );
+  });
+
+  it('shuts at the same instant for a token that came before as for one that comes for the first time', async () => {
+    const now = seconds();
+    const at = (time: number): void => void jest.spyOn(Date, 'now').mockReturnValue(time * 1000);
+    at(now);
+    for (const [claims, last, over] of [
+      [{ exp: now + 10 }, now + 39.9, now + 40],
+      [{ nbf: now }, now - 30, now - 31],
+      [{ iat: now }, now - 30, now - 31],
+    ] as const) {
+      const again = withClaims({ ...claims, jti: 'again' });
+      const statuses = [];
+      for (const time of [now, last, over, now]) {
+        at(time);
+        const first = withClaims({ ...claims, jti: String(time) });
+        for (const token of [again, again, first]) statuses.push((await stage.ask('/access-token', { token })).status);
+      }
+      expect(statuses).toEqual([200, 200, 200, 200, 200, 200, 401, 401, 401, 200, 200, 200]);
+    }
   });
 
   it('does not take the token from the query or a body', async () => {

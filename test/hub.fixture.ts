@@ -1,3 +1,4 @@
+import type { LoggerService } from '@nestjs/common';
 import jwt from 'jsonwebtoken';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -56,19 +57,25 @@ export class Stage {
     readonly simulator: Simulator,
     readonly environment: Environment,
     readonly dataDir: string,
+    private readonly logger: LoggerService | false,
     private hub: Hub,
   ) {}
 
   /**
    * @param environment more settings; `undefined` takes one of the usual ones away.
    * @param account how WeChat treats the account of the app `default`.
+   * @param logger hears what the hub logs.
    */
-  static async set(environment: Environment = {}, account: Partial<AccountSwitches> = {}): Promise<Stage> {
+  static async set(
+    environment: Environment = {},
+    account: Partial<AccountSwitches> = {},
+    logger: LoggerService | false = false,
+  ): Promise<Stage> {
     const simulator = await Simulator.start();
     simulator.world.account({ appid: APPID, secret: APPSECRET, kind: 'official-account', ...account });
     const dataDir = mkdtempSync(join(tmpdir(), 'hub-'));
     const full = { ...environmentFor(simulator, dataDir), ...environment };
-    return new Stage(simulator, full, dataDir, await Hub.start(full, false));
+    return new Stage(simulator, full, dataDir, logger, await Hub.start(full, logger));
   }
 
   get url(): string {
@@ -94,7 +101,7 @@ export class Stage {
   /** Stops the hub in order and starts it anew on the same folder. */
   async restart(environment: Environment = {}): Promise<void> {
     await this.hub.stop();
-    this.hub = await Hub.start({ ...this.environment, ...environment }, false);
+    this.hub = await Hub.start({ ...this.environment, ...environment }, this.logger);
   }
 
   async strike(): Promise<void> {

@@ -48,6 +48,11 @@ export async function exchangeOne(url: string, requestLine: string, lines: reado
   return reply;
 }
 
+/** All of an answer but for the time of day and the number of the request. */
+export function lasting({ raw }: WireReply): string {
+  return raw.replace(/^(date|x-request-id): .*\r\n/gim, '').replace(/"instance":"[^"]*"/, '');
+}
+
 /** Only what the hub sends is understood: every body has a Content-Length. */
 function repliesIn(text: string): WireReply[] {
   const replies: WireReply[] = [];

@@ -66,7 +66,7 @@ function vectorsOf(file: string): Vector[] {
  */
 function holds({ token, keys }: Vector): boolean {
   try {
-    readBearer(['Authorization', `Bearer ${token}`]);
+    readBearer(`Bearer ${token}`);
   } catch (error) {
     if (!(error instanceof Unauthenticated)) throw error;
     if (error.reason !== 'the payload is not a plain JSON object') return false;

@@ -14,10 +14,13 @@ export type AuditedEvent =
   | 'configuration'
   | 'client-added'
   | 'client-removed'
-  /** Its key, or what it may do. */
+  /** What it may do. */
   | 'client-changed'
+  /** By which its tokens are told. */
+  | 'key-changed'
   | 'app-added'
   | 'app-removed'
+  | 'secret-changed'
   | 'start'
   | 'stop'
   /** A line before this one was not written to its end. */

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { type Bearer, readBearer, Unauthenticated } from './bearer.js';
+import { authorizationIn, type Bearer, kidAtAGlance, readBearer, Unauthenticated } from './bearer.js';
 
 const HEADER = '{"alg":"HS256","kid":"web"}';
 const PAYLOAD = '{"aud":"wechat-token-hub"}';
@@ -26,7 +26,7 @@ function headerWith(members: string): string {
 }
 
 function read(value: string): Bearer {
-  return readBearer(['Host', 'hub', 'Authorization', value]);
+  return readBearer(authorizationIn(['Host', 'hub', 'Authorization', value]));
 }
 
 function readToken(token: string): Bearer {
@@ -73,7 +73,7 @@ describe('the Authorization header', () => {
   });
 
   it.each(['authorization', 'AUTHORIZATION', 'aUtHoRiZaTiOn'])('may be called %s', (name) => {
-    expect(readBearer([name, `Bearer ${TOKEN}`]).token).toBe(TOKEN);
+    expect(authorizationIn([name, `Bearer ${TOKEN}`])).toBe(`Bearer ${TOKEN}`);
   });
 
   it.each([
@@ -107,10 +107,10 @@ describe('the Authorization header', () => {
 
   it('has to be there, and values are no names', () => {
     const reason = 'there is no Authorization header';
-    expect(refusalOf(() => readBearer([])).reason).toBe(reason);
-    expect(refusalOf(() => readBearer(['X-Authorization', `Bearer ${TOKEN}`])).reason).toBe(reason);
-    expect(refusalOf(() => readBearer(['X', 'Authorization', 'Y', `Bearer ${TOKEN}`])).reason).toBe(reason);
-    expect(refusalOf(() => readBearer(['Proxy-Authorization', `Bearer ${TOKEN}`])).reason).toBe(reason);
+    expect(refusalOf(() => authorizationIn([])).reason).toBe(reason);
+    expect(refusalOf(() => authorizationIn(['X-Authorization', `Bearer ${TOKEN}`])).reason).toBe(reason);
+    expect(refusalOf(() => authorizationIn(['X', 'Authorization', 'Y', `Bearer ${TOKEN}`])).reason).toBe(reason);
+    expect(refusalOf(() => authorizationIn(['Proxy-Authorization', `Bearer ${TOKEN}`])).reason).toBe(reason);
   });
 
   it.each([
@@ -118,12 +118,12 @@ describe('the Authorization header', () => {
     ['in two spellings', ['authorization', `Bearer ${TOKEN}`, 'Host', 'hub', 'AUTHORIZATION', 'Basic eDp5']],
     ['one of them empty', ['Authorization', '', 'Authorization', `Bearer ${TOKEN}`]],
   ])('must be the only one: %s', (_, rawHeaders) => {
-    expect(refusalOf(() => readBearer(rawHeaders)).reason).toBe('there are several Authorization headers');
+    expect(refusalOf(() => authorizationIn(rawHeaders)).reason).toBe('there are several Authorization headers');
   });
 
   it('never makes anything but a bearer or a refusal, whatever it holds', () => {
     const reads = (rawHeaders: string[]): void => {
-      expect(typeof refusalOf(() => readBearer(rawHeaders)).reason).toBe('string');
+      expect(typeof refusalOf(() => readBearer(authorizationIn(rawHeaders))).reason).toBe('string');
     };
     fc.assert(fc.property(fc.string({ unit: 'binary' }), (value) => reads(['Authorization', value])));
     fc.assert(fc.property(fc.string({ unit: 'binary' }), (value) => reads(['Authorization', `Bearer ${value}`])));
@@ -370,5 +370,25 @@ describe('the members of the header', () => {
 
   it.each(['JWT', 'jwt', 'at+jwt'])('a typ may be %s', (typ) => {
     expect(reasonAgainst(tokenOf({ header: headerWith(`"typ":"${typ}"`) }))).toBe('none');
+  });
+});
+
+describe('the kid at a glance', () => {
+  it.each([
+    ['that of a good token', `Bearer ${TOKEN}`, 'web'],
+    ['that of a token whose rest is anything', `bearer ${encode(HEADER)}.x`, 'web'],
+    ['none without a dot', `Bearer ${encode(HEADER)}`, undefined],
+    ['none in another scheme', `Basic ${TOKEN}`, undefined],
+    ['none that is no text', `Bearer ${encode('{"kid":["web"]}')}.x`, undefined],
+    ['none in what is no object', `Bearer ${encode('null')}.x`, undefined],
+    ['none in what is no JSON', `Bearer ${encode('web')}.x`, undefined],
+    [
+      'none in a header that takes long to read',
+      `Bearer ${encode(headerWith(`"x":"${'x'.repeat(200)}"`))}.x`,
+      undefined,
+    ],
+    ['none in nothing', '', undefined],
+  ])('is %s', (_, authorization, kid) => {
+    expect(kidAtAGlance(authorization)).toBe(kid);
   });
 });

@@ -32,18 +32,25 @@ const FOREIGN_MEMBERS = ['crit', 'b64', 'zip', 'jku', 'jwk', 'x5u', 'x5c', 'cty'
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /**
- * Finds the one bearer token among a request's raw headers and reads its header strictly, so that nothing malformed
- * gets as far as the library that verifies it.
- *
+ * Finds the one Authorization header of a request.
  * @param rawHeaders names and values in turn, as they came in.
- * @throws Unauthenticated for anything but one canonical JWT (RFC 7519, RFC 7515, RFC 4648 §3.5).
+ * @throws Unauthenticated when there is none, or more than one.
  */
-export function readBearer(rawHeaders: readonly string[]): Bearer {
+export function authorizationIn(rawHeaders: readonly string[]): string {
   const values = rawHeaders.filter((_, i) => i % 2 === 1 && rawHeaders[i - 1]?.toLowerCase() === 'authorization');
   const [value] = values;
   if (value === undefined) throw new Unauthenticated('there is no Authorization header');
   if (values.length > 1) throw new Unauthenticated('there are several Authorization headers');
-  const token = /^bearer +([A-Za-z0-9._-]+)$/i.exec(value)?.[1];
+  return value;
+}
+
+/**
+ * Reads the bearer token in an Authorization header strictly, so that nothing malformed gets as far as the library that
+ * verifies it.
+ * @throws Unauthenticated for anything but one canonical JWT (RFC 7519, RFC 7515, RFC 4648 §3.5).
+ */
+export function readBearer(authorization: string): Bearer {
+  const token = /^bearer +([A-Za-z0-9._-]+)$/i.exec(authorization)?.[1];
   if (token === undefined) throw new Unauthenticated('the Authorization header is not Bearer and one token');
   if (token.length > MAX_TOKEN_LENGTH) throw new Unauthenticated('the token is too long');
   const [header, payload, signature] = partsOf(token);
@@ -57,6 +64,20 @@ export function readBearer(rawHeaders: readonly string[]): Bearer {
   const claims = readObject(payload, 'payload', kid);
   if (signature.length === 0) throw new Unauthenticated('the signature is empty', kid);
   return { token, kid, alg, claims };
+}
+
+/** Longer headers are none that libraries write, and not worth a look that has to be quick. */
+const HEADER_AT_A_GLANCE = /^bearer +([\w-]{1,256})\./i;
+
+/** The kid that a token seems to have, at a glance: whether it has, and whether the token is one at all, is not looked at. */
+export function kidAtAGlance(authorization: string): string | undefined {
+  const [, header = ''] = HEADER_AT_A_GLANCE.exec(authorization) ?? [];
+  try {
+    const { kid } = JSON.parse(Buffer.from(header, 'base64url').toString()) as { readonly kid?: unknown };
+    return typeof kid === 'string' ? kid : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /**

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { AUDIENCE, flawOfClaims } from './claims.js';
+import { AUDIENCE, flawOfClaims, validityOf } from './claims.js';
 
 const NOW = 1_800_000_000;
 const DAY = 86_400;
@@ -139,6 +139,27 @@ describe('under AUTH_STRICT', () => {
         const strict = flawOfClaims({ aud: AUDIENCE, exp, nbf, iat }, true, NOW);
         expect([lax, NEVER_ENDS, ENDS_TOO_LATE]).toContain(strict);
         expect(lax !== undefined && strict === undefined).toBe(false);
+      }),
+    );
+  });
+});
+
+describe('how long a verdict holds', () => {
+  it('is as long as the claims have no flaw, to the second, whichever way the clock goes', () => {
+    const near = fc.option(fc.integer({ min: -60, max: 60 }), { nil: undefined });
+    const far = fc.option(fc.integer({ min: 366 * DAY - 60, max: 366 * DAY + 60 }), { nil: undefined });
+    fc.assert(
+      fc.property(fc.oneof(near, far), near, near, fc.boolean(), (exp, nbf, iat, strict) => {
+        const times = Object.entries({ exp, nbf, iat }).filter(([, ahead]) => ahead !== undefined);
+        const claims = {
+          aud: AUDIENCE,
+          ...Object.fromEntries(times.map(([name, ahead]) => [name, NOW + Number(ahead)])),
+        };
+        fc.pre(flawOfClaims(claims, strict, NOW) === undefined);
+        const { from, until } = validityOf(claims, strict);
+        for (let now = NOW - 200; now < NOW + 200; now += 1) {
+          expect([now, now >= from && now < until]).toEqual([now, flawOfClaims(claims, strict, now) === undefined]);
+        }
       }),
     );
   });

@@ -28,3 +28,16 @@ export function flawOfClaims(claims: Claims, strict: boolean, now: number): stri
   if (strict && (exp as number) > now + LONGEST_LIFE_SECONDS) return 'the token ends too late for AUTH_STRICT';
   return undefined;
 }
+
+/** From when until when a verdict on claims holds, in epoch seconds. */
+export interface Validity {
+  readonly from: number;
+  readonly until: number;
+}
+
+/** As long as this lasts, claims that have no flaw now go on to have none, whichever way the clock goes. */
+export function validityOf(claims: Claims, strict: boolean): Validity {
+  const [exp = Infinity, nbf = -Infinity, iat = -Infinity] = [claims['exp'], claims['nbf'], claims['iat']] as number[];
+  const earliest = strict ? exp - LONGEST_LIFE_SECONDS : -Infinity;
+  return { from: Math.max(nbf - LEEWAY_SECONDS, iat - LEEWAY_SECONDS, earliest), until: exp + LEEWAY_SECONDS };
+}

@@ -3,8 +3,9 @@ import { AuthGuard } from '@nestjs/passport';
 import type { Request } from 'express';
 import type { Client } from '../config/clients.js';
 import type { Action } from '../config/hub-file.js';
-import { readBearer, Unauthenticated } from './bearer.js';
+import { authorizationIn, readBearer, Unauthenticated } from './bearer.js';
 import { type BearerRequest, JwtStrategy } from './jwt.strategy.js';
+import { digestOf, VerifiedTokens } from './verified-tokens.js';
 
 /** A request of a client that is known. */
 export interface ClientRequest extends Request {
@@ -23,7 +24,10 @@ export type Asking = Request & Partial<Pick<ClientRequest, 'requestId' | 'about'
 /** Lets nobody in but the configured clients. */
 @Injectable()
 export class ClientGuard extends AuthGuard() {
-  constructor(strategy: JwtStrategy) {
+  constructor(
+    strategy: JwtStrategy,
+    private readonly verified: VerifiedTokens,
+  ) {
     super({
       /**
        * The strategy itself and not its name: Passport knows one strategy per name in the whole process, and two hubs in
@@ -39,9 +43,16 @@ export class ClientGuard extends AuthGuard() {
   }
 
   override async canActivate(context: ExecutionContext): Promise<boolean> {
-    const request = context.switchToHttp().getRequest<BearerRequest>();
+    const request = context.switchToHttp().getRequest<BearerRequest & ClientRequest>();
     try {
-      request.bearer = readBearer(request.rawHeaders);
+      const authorization = authorizationIn(request.rawHeaders);
+      const digest = digestOf(authorization);
+      const known = this.verified.recall(digest);
+      if (known) {
+        request.client = known;
+        return true;
+      }
+      Object.assign(request, { bearer: readBearer(authorization), digest });
       return (await super.canActivate(context)) as boolean;
     } catch (error) {
       throw error instanceof Unauthenticated ? error : new Unauthenticated('it cannot be verified');

@@ -2,14 +2,23 @@ import { HttpsProxyAgent } from 'https-proxy-agent';
 import http from 'node:http';
 import https from 'node:https';
 import { type ClientKey, keyOfJwk, UnusableKey } from '../config/client-key.js';
-import type { KeySetAddress } from '../config/clients.js';
+import type { Issuer, KeySetAddress } from '../config/clients.js';
 import { SecretReader, UnreadableSecret } from '../config/secret-reader.js';
 import { parseStrictJson } from '../config/strict-json.js';
-import { KeySetUnavailable } from './key-set.js';
+import { type AuthEvent, KeySet, KeySetUnavailable } from './key-set.js';
 
 /** One deadline for the whole exchange. */
 const DEADLINE_MS = 5000;
 const MAX_BYTES = 64 * 1024;
+
+/** The key set of an issuer, which is fetched when somebody wants a key of it. */
+export function keySetOf({ name: issuer, keySet }: Issuer, tell: (event: AuthEvent) => void): KeySet {
+  return new KeySet({
+    fetch: () => fetchKeySet(keySet),
+    now: () => performance.now(),
+    onFailure: (reason, keepsOlder) => tell({ event: 'keys-unavailable', issuer, reason, keepsOlder }),
+  });
+}
 
 /**
  * Asks an issuer for its public keys.

@@ -1,21 +1,25 @@
-import { Inject, Injectable, Logger } from '@nestjs/common';
+import { Inject, Injectable } from '@nestjs/common';
 import { PassportStrategy } from '@nestjs/passport';
 import type { Request } from 'express';
 import type { KeyObject } from 'node:crypto';
 import { Strategy, type StrategyOptionsWithRequest } from 'passport-jwt';
 import { PUBLIC_KEY_ALGORITHMS, type PublicKeyAlgorithm } from '../config/client-key.js';
-import type { Client, Issuer } from '../config/clients.js';
+import type { Client } from '../config/clients.js';
 import { LiveConfiguration } from '../config/live-configuration.js';
 import { type Bearer, Unauthenticated } from './bearer.js';
-import { AUDIENCE, flawOfClaims, LEEWAY_SECONDS } from './claims.js';
-import { fetchKeySet } from './jwks.js';
+import { AUDIENCE, flawOfClaims, LEEWAY_SECONDS, validityOf } from './claims.js';
 import { KeyRing } from './key-ring.js';
-import { KeySet } from './key-set.js';
 import { isSignedForKey, isSignedWith } from './signature.js';
+import { VerifiedTokens } from './verified-tokens.js';
 
 /** A request whose Authorization header was read. */
 export interface BearerRequest extends Request {
-  bearer: Bearer;
+  readonly bearer: Bearer;
+  /** What stands for that header. */
+  readonly digest: string;
+  /** Whose token it claims to be, and the key of an issuer that made its signature. */
+  claimant?: Client | undefined;
+  issuedWith?: KeyObject | undefined;
 }
 
 /**
@@ -24,12 +28,11 @@ export interface BearerRequest extends Request {
  */
 @Injectable()
 export class JwtStrategy extends PassportStrategy(Strategy) {
-  private readonly ring: KeyRing;
-
   constructor(
     @Inject(LiveConfiguration) private readonly configuration: LiveConfiguration<{ readonly identity: string }>,
+    private readonly ring: KeyRing,
+    private readonly verified: VerifiedTokens,
   ) {
-    const ring = new KeyRing(configuration, openKeySet);
     super({
       passReqToCallback: true,
       jwtFromRequest: (request: BearerRequest) => request.bearer.token,
@@ -49,11 +52,11 @@ export class JwtStrategy extends PassportStrategy(Strategy) {
       jsonWebTokenOptions: { clockTolerance: LEEWAY_SECONDS },
       // The library takes a KeyObject, ten times faster than text; its types know only text and buffers.
     } as unknown as StrategyOptionsWithRequest);
-    this.ring = ring;
   }
 
   override authenticate(request: BearerRequest, options?: unknown): void {
     const { alg } = request.bearer;
+    request.claimant = this.ring.claimant(request.bearer);
     if (!isPublicKeyAlgorithm(alg)) {
       super.authenticate(request, options);
       return;
@@ -65,7 +68,7 @@ export class JwtStrategy extends PassportStrategy(Strategy) {
   }
 
   /** Called once the signature holds. */
-  validate({ bearer }: BearerRequest): Client {
+  validate({ bearer, digest, claimant, issuedWith }: BearerRequest): Client {
     const client = this.ring.claimant(bearer);
     const { authStrict } = this.configuration.current.settings;
     const flaw = client ? flawOfClaims(bearer.claims, authStrict, Date.now() / 1000) : 'the kid is unknown';
@@ -73,35 +76,26 @@ export class JwtStrategy extends PassportStrategy(Strategy) {
     if (client.issuer && bearer.claims['exp'] === undefined) {
       throw new Unauthenticated('the token never ends, as none of an issuer may', bearer.kid);
     }
+    // To verify it may have taken a moment, and another configuration may have come into force.
+    if (client.name !== claimant?.name) throw new Unauthenticated('it is of another client now', bearer.kid);
+    if (client === claimant) {
+      const validity = validityOf(bearer.claims, authStrict);
+      this.verified.keep(digest, { client, kid: bearer.kid, issuedWith, validity });
+    }
     return client;
   }
 
   private async verify(request: BearerRequest, alg: PublicKeyAlgorithm): Promise<Client> {
-    const { bearer } = request;
-    const claimant = this.ring.claimant(bearer);
+    const { bearer, claimant } = request;
     const { keys, lack } = await this.ring.publicKeysFor(bearer, alg);
     const verdicts = await Promise.all(keys.map((key) => isSignedForKey(key, alg, bearer.token)));
     const isSigned = lack === undefined && verdicts.includes(true);
     if (!isSigned) throw new Unauthenticated(lack ?? 'invalid signature', bearer.kid);
-    const client = this.validate(request);
-    // That took a moment, and another configuration may have come into force.
-    if (client.name !== claimant?.name) throw new Unauthenticated('it is of another client now', bearer.kid);
-    return client;
+    if (claimant?.issuer) [request.issuedWith] = keys;
+    return this.validate(request);
   }
 }
 
 function isPublicKeyAlgorithm(alg: string): alg is PublicKeyAlgorithm {
   return (PUBLIC_KEY_ALGORITHMS as readonly string[]).includes(alg);
-}
-
-function openKeySet({ name, keySet }: Issuer): KeySet {
-  const logger = new Logger('Auth');
-  return new KeySet({
-    fetch: () => fetchKeySet(keySet),
-    now: () => performance.now(),
-    onFailure: (reason, keepsOlder) => {
-      const then = keepsOlder ? 'Those at hand are used on.' : 'Until they are there, its clients are refused.';
-      logger.warn(`The keys of the issuer ${name} could not be fetched: ${reason}. ${then}`);
-    },
-  });
 }

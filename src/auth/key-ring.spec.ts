@@ -133,3 +133,13 @@ describe('the keys to try', () => {
     expect((await ring.publicKeysFor(pod(), 'EdDSA')).lack).toBeDefined();
   });
 });
+
+describe('a kid', () => {
+  it('is known that is a client’s, or that of a key of an issuer once that is at hand', async () => {
+    expect(['web', 'crm', 'key-1', 'nobody', 'constructor'].map((kid) => ring.knows(kid))).toEqual([
+      ...[true, true, false, false, false],
+    ]);
+    await ring.publicKeysFor(pod(), 'EdDSA');
+    expect([ring.knows('key-1'), ring.knows('key-2')]).toEqual([true, false]);
+  });
+});

@@ -59,6 +59,17 @@ export class KeyRing {
     }
   }
 
+  /** The key of this kid, if the issuer has one, and need not be asked whether it still has it. */
+  atHand({ name }: Issuer, kid: string): KeyObject | undefined {
+    return this.keySets.get(name)?.keySet.atHand(kid)?.key;
+  }
+
+  /** Whether there is a key of this kid: one of a client's own, or of an issuer's that are at hand. */
+  knows(kid: string): boolean {
+    const { clients, issuers } = this.configuration.current;
+    return clients.has(kid) || [...issuers.values()].some((issuer) => this.atHand(issuer, kid) !== undefined);
+  }
+
   private allowed(keys: readonly ClientKey[], algorithm: Algorithm): Candidates {
     const allowed = keys.filter(({ algorithms }) => algorithms.includes(algorithm)).map(({ key }) => key);
     return allowed.length > 0 ? { keys: allowed } : this.none(algorithm, `there is no key for ${algorithm}`);

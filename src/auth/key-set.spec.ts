@@ -146,4 +146,14 @@ describe('the keys of an issuer', () => {
     expect(await issuer.knows('one')).toBe(false);
     expect(issuer.failures).toEqual([]);
   });
+
+  it('are at hand as long as the issuer need not be asked whether it still has them', async () => {
+    expect(issuer.keySet.atHand('one')).toBeUndefined();
+    await issuer.knows('one');
+    issuer.now += RENEW_AFTER_MS;
+    expect([issuer.keySet.atHand('one'), issuer.keySet.atHand('two')]).toEqual([KEY, undefined]);
+    issuer.now += 1;
+    expect(issuer.keySet.atHand('one')).toBeUndefined();
+    expect(issuer.calls).toBe(1);
+  });
 });

@@ -12,6 +12,15 @@ export const COOL_DOWN_MS = 30_000;
 /** How soon an issuer that failed is asked again, while there is no key of it at all. */
 export const RETRY_AFTER_MS = 5000;
 
+/** What operators should know of keys. */
+export interface AuthEvent {
+  readonly event: 'keys-unavailable';
+  readonly issuer: string;
+  readonly reason: string;
+  /** Whether older ones are used on. */
+  readonly keepsOlder: boolean;
+}
+
 /** How a key set learns of the world. */
 export interface KeySetSurroundings {
   /** Gets the keys by their kid; whatever it throws leaves those at hand in force. */
@@ -48,6 +57,11 @@ export class KeySet {
     }
     if (!this.keys) throw new KeySetUnavailable(this.failure);
     return this.keys.get(kid);
+  }
+
+  /** The key of this kid, if it is there, and so new that the issuer need not be asked. */
+  atHand(kid: string): ClientKey | undefined {
+    return this.surroundings.now() - this.fetchedAt > RENEW_AFTER_MS ? undefined : this.keys?.get(kid);
   }
 
   private async renew(): Promise<void> {

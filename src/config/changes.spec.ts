@@ -2,6 +2,7 @@ import { createSecretKey, type KeyObject, randomBytes } from 'node:crypto';
 import { changesBetween } from './changes.js';
 import type { Client, Issuer } from './clients.js';
 import type { Action } from './hub-file.js';
+import { Secret } from './secret.js';
 
 const secret = createSecretKey(randomBytes(32));
 const keyOf = (key: KeyObject): Client['keys'][number] => ({ key, algorithms: ['HS256'] });
@@ -21,8 +22,9 @@ const client = (change: Partial<Client> = {}): Client => ({
 const having = (
   apps: Record<string, string>,
   clients: Record<string, Client> = {},
+  appSecret = 'an AppSecret',
 ): Parameters<typeof changesBetween>[0] => ({
-  apps: new Map(Object.entries(apps).map(([name, identity]) => [name, { identity }])),
+  apps: new Map(Object.entries(apps).map(([name, identity]) => [name, { identity, secret: new Secret(appSecret) }])),
   clients: new Map(Object.entries(clients)),
 });
 
@@ -42,10 +44,32 @@ describe('what a configuration changed', () => {
     ]);
   });
 
+  it('are the secrets of apps that stay, and of those alone', () => {
+    const before = having({ a: '1', b: '2' });
+    expect(changesBetween(before, having({ a: '1', b: '3', c: '4' }, {}, 'another AppSecret'))).toEqual([
+      { event: 'app-removed', app: 'b' },
+      { event: 'secret-changed', app: 'a' },
+      { event: 'app-added', app: 'b' },
+      { event: 'app-added', app: 'c' },
+    ]);
+  });
+
   it.each<[what: string, change: Partial<Client>]>([
-    ['another key', { keys: [keyOf(createSecretKey(randomBytes(32)))] }],
-    ['one key more', { keys: [keyOf(secret), keyOf(createSecretKey(randomBytes(32)))] }],
-    ['the tokens of an issuer', { keys: [], issuer: issuerOf('https://issuer.example', 'web') }],
+    ['another', { keys: [keyOf(createSecretKey(randomBytes(32)))] }],
+    ['one more', { keys: [keyOf(secret), keyOf(createSecretKey(randomBytes(32)))] }],
+    ['those of an issuer', { keys: [], issuer: issuerOf('https://issuer.example', 'web') }],
+  ])('are the keys of clients, in the place of which there is %s', (_, change) => {
+    const [before, after] = [having({}, { web: client() }), having({}, { web: client(change) })];
+    expect(changesBetween(before, after)).toEqual([{ event: 'key-changed', client: 'web' }]);
+    expect(changesBetween(after, before)).toEqual([{ event: 'key-changed', client: 'web' }]);
+    const both = having({}, { web: client({ ...change, apps: '*' }) });
+    expect(changesBetween(before, both)).toEqual([
+      { event: 'key-changed', client: 'web' },
+      { event: 'client-changed', client: 'web' },
+    ]);
+  });
+
+  it.each<[what: string, change: Partial<Client>]>([
     ['every app', { apps: '*' }],
     ['another app', { apps: new Set(['crm']) }],
     ['one app more', { apps: new Set(['shop', 'crm']) }],
@@ -63,7 +87,7 @@ describe('what a configuration changed', () => {
     const before = of('https://issuer.example', 'web');
     expect(changesBetween(before, of('https://issuer.example', 'web'))).toEqual([]);
     for (const after of [of('https://issuer.example', 'crm'), of('https://other.example', 'web')]) {
-      expect(changesBetween(before, after)).toEqual([{ event: 'client-changed', client: 'web' }]);
+      expect(changesBetween(before, after)).toEqual([{ event: 'key-changed', client: 'web' }]);
     }
   });
 

@@ -1,40 +1,55 @@
 import { type Client, isSameAddress } from './clients.js';
 import type { Configuration } from './configuration.js';
+import type { Secret } from './secret.js';
 
 /** What a new configuration has changed, by the name of the client or app. */
 export interface Change {
-  readonly event: 'client-added' | 'client-removed' | 'client-changed' | 'app-added' | 'app-removed';
+  readonly event:
+    | 'client-added'
+    | 'client-removed'
+    | 'client-changed'
+    | 'key-changed'
+    | 'app-added'
+    | 'app-removed'
+    | 'secret-changed';
   readonly client?: string;
   readonly app?: string;
 }
 
-type Compared = Pick<Configuration<{ readonly identity: string }>, 'apps' | 'clients'>;
+type Compared = Pick<Configuration<{ readonly identity: string; readonly secret: Secret }>, 'apps' | 'clients'>;
 
-/** Tells what is different after a change. An app with another account behind its name is another app. */
+/**
+ * Tells what is different after a change. An app with another account behind its name is another app; of a secret or a
+ * key it is told that it is another one, and no more.
+ */
 export function changesBetween(before: Compared, after: Compared): Change[] {
   const isKept = (app: string): boolean => before.apps.get(app)?.identity === after.apps.get(app)?.identity;
   const changes: Change[] = [];
   for (const app of before.apps.keys()) if (!isKept(app)) changes.push({ event: 'app-removed', app });
-  for (const app of after.apps.keys()) if (!isKept(app)) changes.push({ event: 'app-added', app });
+  for (const [app, { secret }] of after.apps) {
+    if (!isKept(app)) changes.push({ event: 'app-added', app });
+    else if (before.apps.get(app)?.secret.equals(secret) === false) changes.push({ event: 'secret-changed', app });
+  }
   for (const client of before.clients.keys()) {
     if (!after.clients.has(client)) changes.push({ event: 'client-removed', client });
   }
   for (const [kid, client] of after.clients) {
     const known = before.clients.get(kid);
     if (!known) changes.push({ event: 'client-added', client: kid });
-    else if (!isSame(known, client)) changes.push({ event: 'client-changed', client: kid });
+    else {
+      if (!isToldAlike(known, client)) changes.push({ event: 'key-changed', client: kid });
+      if (!mayTheSame(known, client)) changes.push({ event: 'client-changed', client: kid });
+    }
   }
   return changes;
 }
 
-/** Whether a client is told by the same tokens and secrets, sees the same apps, and may do the same. */
-function isSame(one: Client, other: Client): boolean {
+/** Whether a client sees the same apps, and may do the same with them. */
+function mayTheSame(one: Client, other: Client): boolean {
   return (
-    isToldAlike(one, other) &&
     isSameSet(one.apps, other.apps) &&
     isSameSet(one.may, other.may) &&
-    isSameSet(new Set(one.paths), new Set(other.paths)) &&
-    isSameSet(secretsOf(one), secretsOf(other))
+    isSameSet(new Set(one.paths), new Set(other.paths))
   );
 }
 
@@ -42,9 +57,12 @@ function secretsOf({ secrets }: Client): Set<string> {
   return new Set([...(secrets ?? [])].flatMap(([app, digests]) => digests.map((digest) => `${app} ${digest}`)));
 }
 
+/** Whether a client is told by the same tokens and secrets. */
 function isToldAlike(one: Client, other: Client): boolean {
   const areKeysSame =
-    one.keys.length === other.keys.length && one.keys.every(({ key }, i) => other.keys[i]?.key.equals(key));
+    isSameSet(secretsOf(one), secretsOf(other)) &&
+    one.keys.length === other.keys.length &&
+    one.keys.every(({ key }, i) => other.keys[i]?.key.equals(key));
   if (!one.issuer || !other.issuer) return areKeysSame && one.issuer === other.issuer;
   return (
     one.issuer.name === other.issuer.name &&

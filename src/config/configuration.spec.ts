@@ -94,7 +94,6 @@ describe('the environment', () => {
       authStrict: false,
       rotation: { burst: 3, everySeconds: 30 },
       redisPrefix: 'wechat-token-hub',
-      clientRate: { perSecond: 2000, burst: 20_000 },
       maxConnections: 10_000,
     });
     expect([...apps.keys()]).toEqual(['default']);
@@ -218,6 +217,11 @@ describe('the environment', () => {
       'WECHAT_TOKEN_ENDPOINT',
       'WECOM_API_ROOT',
     ]);
+  });
+
+  it('has a burst of clients only where it has a rate of theirs', () => {
+    expect(read({ ...ENOUGH, CLIENT_RATE: '7' }).settings.clientRate).toEqual({ perSecond: 7, burst: 70 });
+    expect(faultsOf(() => read({ ...ENOUGH, CLIENT_BURST: '7' }))).toEqual(['CLIENT_BURST: needs CLIENT_RATE']);
   });
 
   it('is refused in a report with a line for each fault', () => {

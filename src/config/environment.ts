@@ -59,8 +59,8 @@ export interface Settings {
   readonly authStrict: boolean;
   /** How many rotations an app may ask for at once, and after how many seconds it may ask for one more. */
   readonly rotation: { readonly burst: number; readonly everySeconds: number };
-  /** What a client may ask of this hub, unless the configuration file says something else of it. */
-  readonly clientRate: Rate;
+  /** What a client may ask of this hub, unless the configuration file says something else of it; absent, as much as it likes. */
+  readonly clientRate?: Rate;
   /** How many bytes of the body of a call to WeChat are kept, so that it can be made again. */
   readonly replayLimit: number;
   /** How many connections are held at once; more are closed as they come. */
@@ -115,7 +115,7 @@ const schema = z.object({
   AUTH_STRICT: flag.prefault('false'),
   ROTATION_BURST: wholeNumber(1, 1000).prefault('3'),
   ROTATION_INTERVAL: wholeNumber(1, 86_400).prefault('30'),
-  CLIENT_RATE: wholeNumber(1, 1_000_000).prefault('2000'),
+  CLIENT_RATE: wholeNumber(1, 1_000_000).optional(),
   CLIENT_BURST: wholeNumber(1, 10_000_000).optional(),
   GATEWAY_REPLAY_LIMIT: wholeNumber(0, 100_000_000).prefault('2097152'),
   MAX_CONNECTIONS: wholeNumber(1, 1_000_000).prefault('10000'),
@@ -143,6 +143,9 @@ export function readSettings(environment: Environment, secrets: SecretReader, fa
   const values = parsed.data;
   if (values.METRICS_PORT === values.PORT && values.PORT !== 0)
     faults.add('METRICS_PORT', 'must not be the same as PORT');
+  if (values.CLIENT_BURST !== undefined && values.CLIENT_RATE === undefined) {
+    faults.add('CLIENT_BURST', 'needs CLIENT_RATE');
+  }
   const audit = auditSettings(values, auditKeys ?? storeKeys, faults);
   return {
     port: values.PORT,
@@ -157,7 +160,7 @@ export function readSettings(environment: Environment, secrets: SecretReader, fa
     ...(audit && { audit }),
     authStrict: values.AUTH_STRICT,
     rotation: { burst: values.ROTATION_BURST, everySeconds: values.ROTATION_INTERVAL },
-    clientRate: rateOf(values.CLIENT_RATE, values.CLIENT_BURST),
+    ...(values.CLIENT_RATE !== undefined && { clientRate: rateOf(values.CLIENT_RATE, values.CLIENT_BURST) }),
     replayLimit: values.GATEWAY_REPLAY_LIMIT,
     maxConnections: values.MAX_CONNECTIONS,
     ...(values.TRUST_PROXY && { trustedProxies: values.TRUST_PROXY }),

@@ -16,6 +16,11 @@ export class Secret {
     return this.#value;
   }
 
+  /** Whether it is the same value. */
+  equals(other: Secret): boolean {
+    return this.#value === other.#value;
+  }
+
   toString(): string {
     return '[secret]';
   }

@@ -117,6 +117,13 @@ function tellInWords(event: HubEvent, now: number): { level: Level; text: string
         level: 'warn',
         text: `The audit can be written again, after ${event.seconds} s. It says itself that ${event.lost} record(s) are missing.`,
       };
+    case 'keys-unavailable':
+      return {
+        level: 'warn',
+        text: `The keys of the issuer ${event.issuer} could not be fetched: ${event.reason}. ${
+          event.keepsOlder ? 'Those at hand are used on.' : 'Until they are there, its clients are refused.'
+        }`,
+      };
     case 'clock-moved':
       return {
         level: 'warn',
@@ -125,7 +132,7 @@ function tellInWords(event: HubEvent, now: number): { level: Level; text: string
     case 'flood':
       return {
         level: 'warn',
-        text: `Bad tokens come in numbers from ${event.address}: most of them are refused without a look. If that is a proxy, name it in TRUST_PROXY to tell who is behind it; if it is a client, see why it does not stop.`,
+        text: `Bad tokens come in numbers from ${event.network}: most of them are refused without a look. If that is a proxy, name it in TRUST_PROXY to tell who is behind it; if it is a client, see why it does not stop.`,
       };
     case 'too-many-connections':
       return {

@@ -1,4 +1,5 @@
 import type { AuditEvent } from '../audit/trail.js';
+import type { AuthEvent } from '../auth/key-set.js';
 import type { AppEvent } from './outside.js';
 import type { StoreEvent } from './store/store.js';
 
@@ -7,9 +8,10 @@ export type HubEvent =
   | AppEvent
   | StoreEvent
   | AuditEvent
+  | AuthEvent
   | { readonly event: 'clock-moved'; readonly seconds: number }
   /** So many bad tokens come from there that most are not looked at. */
-  | { readonly event: 'flood'; readonly address: string }
+  | { readonly event: 'flood'; readonly network: string }
   | { readonly event: 'too-many-connections'; readonly most: number };
 
 /** Where everything that happens is told; the log and the metrics read along. */

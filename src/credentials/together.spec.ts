@@ -1,7 +1,7 @@
-import { Secret } from '../config/secret.js';
 import { VirtualProcess } from '../../test/simulation/virtual-process.js';
 import { VirtualRedis } from '../../test/simulation/virtual-redis.js';
 import { VirtualTime } from '../../test/simulation/virtual-time.js';
+import { Secret } from '../config/secret.js';
 import type { App, Minted, Nature, Need } from '../wechat/platforms/platform.js';
 import { LATE_ARRIVAL_MS, WechatRefusal } from '../wechat/wechat.error.js';
 import { AllowanceSpent } from './allowance.js';
@@ -123,7 +123,7 @@ class Stage {
       appid: 'wx1',
       identity: 'test/wx1',
       dialect: 'wechat',
-      secret: new Secret('secret'),
+      secret: new Secret('no secret of anybody'),
       quotas: {},
       credentials: (keep) => ({
         accessToken: keep('access-token', mint, this.nature),

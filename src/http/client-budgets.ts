@@ -22,11 +22,11 @@ export class ClientBudgets implements NestInterceptor {
   private readonly fullAgainAt = new WeakMap<Client, number>();
 
   /**
-   * @param usual what a client may ask if nothing else is said of it.
+   * @param usual what a client may ask if nothing else is said of it; absent, as much as it likes.
    * @param now epoch milliseconds.
    */
   constructor(
-    private readonly usual: Rate,
+    private readonly usual: Rate | undefined,
     private readonly now: () => number,
   ) {}
 
@@ -38,7 +38,9 @@ export class ClientBudgets implements NestInterceptor {
 
   /** @throws TooManyRequests when the client has used up its budget. */
   take(client: Client): void {
-    const { perSecond, burst } = client.rate ?? this.usual;
+    const rate = client.rate ?? this.usual;
+    if (!rate) return;
+    const { perSecond, burst } = rate;
     const limits = { burst, everyMs: 1000 / perSecond };
     const [fullAgainAt, now] = [this.fullAgainAt.get(client) ?? 0, this.now()];
     const allowedAt = coveredFrom(fullAgainAt, limits, now);

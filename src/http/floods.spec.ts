@@ -1,115 +1,134 @@
-import { Floods, type Shed } from './floods.js';
+import { digestOf } from '../auth/verified-tokens.js';
+import { Floods } from './floods.js';
 
 const FLOODER = '203.0.113.9';
 const GOOD = 'Bearer web.payload.signature';
+/** What a budget covers at once, and in a second. */
+const [BURST, PER_SECOND] = [5000, 200];
 
-/** A table in a time of its own. */
-function table(): { floods: Floods; told: string[]; pass: (ms: number) => void } {
-  let now = 1_700_000_000_000;
-  const told: string[] = [];
-  const floods = new Floods(
-    () => now,
-    (address) => told.push(address),
-  );
-  return { floods, told, pass: (ms) => (now += ms) };
+const naming = (kid: string, rest: string): string =>
+  `Bearer ${Buffer.from(JSON.stringify({ alg: 'HS256', kid })).toString('base64url')}.${rest}`;
+
+/** A table in a time of its own, at a hub that knows some clients. */
+class Table {
+  readonly told: string[] = [];
+  readonly good = new Set<string>();
+  private sent = 0;
+  private now = 1_700_000_000_000;
+  private readonly floods = new Floods({
+    ring: { knows: (kid) => /^client-\d$/.test(kid) },
+    verified: { wasGood: (digest) => this.good.has(digest), forget: (digest) => void this.good.delete(digest) },
+    now: () => this.now,
+    tell: (network) => this.told.push(network),
+  });
+
+  pass(ms: number): void {
+    this.now += ms;
+  }
+
+  isShed(shown: string, address = FLOODER): boolean {
+    return this.floods.isShed(address, shown);
+  }
+
+  /**
+   * Sends bad tokens as they would come, each looked at unless it is shed; how many were looked at.
+   * @param tokenOf makes one of a number, which never comes twice.
+   */
+  send(count: number, tokenOf = (serial: number) => `Bearer x${serial}.y.z`, address = FLOODER): number {
+    let looks = 0;
+    for (let i = 0; i < count; i += 1) {
+      const shown = tokenOf((this.sent += 1));
+      if (this.isShed(shown, address)) continue;
+      this.floods.fail(address, shown);
+      looks += 1;
+    }
+    return looks;
+  }
 }
 
-/** Sends bad tokens as they would come, each checked unless it is shed; what was said of each. */
-function send(floods: Floods, count: number, address = FLOODER, tokenOf = (i: number) => `Bearer x${i}.y.z`): Shed[] {
-  return Array.from({ length: count }, (_, i) => {
-    const shed = floods.shed(address, tokenOf(i));
-    if (!shed) floods.fail(address, tokenOf(i));
-    return shed;
-  }).filter((shed) => shed !== undefined);
-}
+let table: Table;
+beforeEach(() => (table = new Table()));
 
 describe('bad tokens', () => {
   it('are looked at as long as they are few', () => {
-    const { floods, told, pass } = table();
     for (let second = 0; second < 60; second += 1) {
-      expect(send(floods, 45)).toEqual([]);
-      pass(1000);
+      expect(table.send(PER_SECOND - 10)).toBe(PER_SECOND - 10);
+      table.pass(1000);
     }
-    expect(told).toEqual([]);
+    expect(table.told).toEqual([]);
   });
 
-  it('are shed in a flood, but for fifty in a second', () => {
-    const { floods, told, pass } = table();
-    expect(send(floods, 5000)).toHaveLength(4000);
+  it('are shed in a flood, but for so many in a second', () => {
+    expect(table.send(BURST + 2000)).toBe(BURST);
     for (let second = 0; second < 10; second += 1) {
-      let shed = 0;
+      let looks = 0;
       for (let i = 0; i < 100; i += 1) {
-        pass(10);
-        shed += send(floods, 20).length;
+        table.pass(10);
+        looks += table.send(20);
       }
-      expect(shed).toBe(1950);
+      expect(looks).toBe(PER_SECOND);
     }
-    expect(told).toEqual([FLOODER]);
+    expect(table.told).toEqual([FLOODER]);
   });
 
   it('are looked at again when the flood is over', () => {
-    const { floods, pass } = table();
-    send(floods, 5000);
-    expect(floods.shed(FLOODER, 'Bearer other.x.y')).toBe('too-many');
-    pass(60_000);
-    expect(send(floods, 1000)).toEqual([]);
+    table.send(BURST + 2000);
+    expect(table.isShed('Bearer other.x.y')).toBe(true);
+    table.pass(60_000);
+    expect(table.send(BURST)).toBe(BURST);
   });
 
-  it('are told for certain to fail where they have just failed, and only for a second', () => {
-    const { floods, pass } = table();
-    const replayed = 'Bearer the.same.again';
-    send(floods, 2000, FLOODER, () => replayed);
-    expect(floods.shed(FLOODER, replayed)).toBe('failed');
-    expect(floods.shed(FLOODER, 'Bearer another.one.here')).toBe('too-many');
-    send(floods, 2000);
-    pass(1001);
-    send(floods, 2000);
-    expect(floods.shed(FLOODER, replayed)).toBe('too-many');
+  it('that are one over and over leave half of the budget to others, for a second at a time', () => {
+    const replayed = (): string => 'Bearer the.same.again';
+    expect(table.send(BURST, replayed)).toBe(BURST / 2);
+    expect(table.send(BURST)).toBe(BURST / 2);
+    table.pass(1001);
+    expect(table.isShed(replayed())).toBe(false);
   });
 
-  it('are those of a whole network where an address is cheap', () => {
-    const { floods } = table();
+  it('that name clients have a budget for each, but for four of them in all', () => {
+    expect(table.send(BURST)).toBe(BURST);
+    const looks = Array.from({ length: 6 }, (_, client) =>
+      table.send(BURST, (i) => naming(`client-${client}`, `x.${i}`)),
+    );
+    expect(looks).toEqual([BURST, BURST, BURST, 0, 0, 0]);
+    expect(table.send(1, () => naming('nobody', 'x.y'))).toBe(0);
+  });
+
+  it('are those of a whole network where an address is cheap, and the network is told once', () => {
     const addresses = ['2001:db8::1', '2001:db8:0:0:ffff::1', '2001:db8::aaaa:bbbb:cccc:dddd'];
-    for (const address of addresses) send(floods, 500, address);
-    expect(floods.shed('2001:db8::5', 'Bearer a.b.c')).toBe('too-many');
-    expect(floods.shed('2001:db8:0:1::5', 'Bearer a.b.c')).toBeUndefined();
+    for (const address of addresses) table.send(2500, undefined, address);
+    for (const address of addresses) expect(table.isShed('Bearer a.b.c', address)).toBe(true);
+    expect(table.isShed('Bearer a.b.c', '2001:db8:0:1::5')).toBe(false);
+    expect(table.told).toEqual(['2001:db8:0:0::/64']);
   });
 });
 
 describe('a good client in a flood', () => {
   it('elsewhere notices nothing', () => {
-    const { floods } = table();
-    send(floods, 5000);
-    expect(floods.shed('198.51.100.1', 'Bearer new.to.us')).toBeUndefined();
+    table.send(BURST + 1);
+    expect(table.isShed('Bearer new.to.us', '198.51.100.1')).toBe(false);
   });
 
-  it('of the same address is let in with the token that it came with before, also if the flood names it', () => {
-    const { floods } = table();
-    floods.prove(GOOD);
-    send(floods, 5000);
-    send(floods, 5000, FLOODER, (i) => `Bearer web.forged.${i}`);
-    expect(floods.shed(FLOODER, GOOD)).toBeUndefined();
+  it('of the same address is let in with the token that it came with before, whatever the flood is', () => {
+    table.good.add(digestOf(GOOD));
+    table.send(BURST + 1);
+    for (let client = 0; client < 4; client += 1) table.send(BURST + 1, (i) => naming(`client-${client}`, `x.${i}`));
+    expect(table.isShed('Bearer another.of.it')).toBe(true);
+    expect(table.isShed(GOOD)).toBe(false);
   });
 
-  it('of the same address may come with another token, if the flood does not name it', () => {
-    const { floods } = table();
-    floods.prove(GOOD);
-    send(floods, 5000);
-    expect(floods.shed(FLOODER, 'Bearer web.newer.signature')).toBeUndefined();
-  });
-
-  it('is not told that its new token fails, when nobody has looked', () => {
-    const { floods } = table();
-    send(floods, 5000);
-    expect(floods.shed(FLOODER, GOOD)).toBe('too-many');
+  it('of the same address may come with a token that was never seen, if the flood does not name it', () => {
+    table.send(BURST + 1);
+    table.send(BURST + 1, (i) => naming('client-1', `x.${i}`));
+    expect(table.isShed(naming('client-1', 'new.one'))).toBe(true);
+    expect(table.isShed(naming('client-2', 'new.one'))).toBe(false);
   });
 
   it('is good no longer once its token fails', () => {
-    const { floods } = table();
-    floods.prove(GOOD);
-    send(floods, 5000, FLOODER, (i) => `Bearer web.forged.${i}`);
-    expect(floods.shed(FLOODER, GOOD)).toBeUndefined();
-    floods.fail(FLOODER, GOOD);
-    expect(floods.shed(FLOODER, GOOD)).toBe('failed');
+    table.good.add(digestOf(GOOD));
+    table.send(BURST - 1);
+    expect(table.send(1, () => GOOD)).toBe(1);
+    expect(table.isShed(GOOD)).toBe(true);
   });
 });

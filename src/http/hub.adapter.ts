@@ -14,12 +14,14 @@ import type { Duplex } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { clientOf, type ClientRequest } from '../auth/client.guard.js';
+import type { KeyRing } from '../auth/key-ring.js';
+import type { VerifiedTokens } from '../auth/verified-tokens.js';
 import type { Settings } from '../config/environment.js';
 import type { TlsSettings } from '../config/tls-settings.js';
 import type { HubEvent } from '../credentials/journal.js';
 import type { Answered } from '../metrics/metrics.js';
 import { CONNECTION_BOUNDS, flawOf, MAX_PIPELINED, NOT_HTTP, SERVER_BOUNDS } from './bounds.js';
-import { Floods, type Shed } from './floods.js';
+import { Floods } from './floods.js';
 import {
   bodyOf,
   PROBLEM_JSON,
@@ -53,6 +55,8 @@ const OF_ANSWERS_BY_TLS = { ...OF_EVERY_ANSWER, 'Strict-Transport-Security': 'ma
 /** What the server has to know of the hub, and whom it tells. */
 export interface Surroundings {
   readonly settings: Pick<Settings, 'maxConnections' | 'trustedProxies' | 'tls'>;
+  readonly ring: Pick<KeyRing, 'knows'>;
+  readonly verified: Pick<VerifiedTokens, 'wasGood' | 'forget'>;
   /** Epoch milliseconds; never jumps. */
   now(): number;
   /** Told of every request when it was answered, or given up. */
@@ -80,10 +84,12 @@ export class HubAdapter extends ExpressAdapter {
     app.set('query parser', readQuery);
     super(app);
     app.use(this.refuseHead);
-    this.floods = new Floods(
-      () => surroundings.now(),
-      (address) => surroundings.tell({ event: 'flood', address }),
-    );
+    this.floods = new Floods({
+      ring: surroundings.ring,
+      verified: surroundings.verified,
+      now: () => surroundings.now(),
+      tell: (network) => surroundings.tell({ event: 'flood', network }),
+    });
   }
 
   override initHttpServer(_options: NestApplicationOptions): void {
@@ -143,13 +149,15 @@ export class HubAdapter extends ExpressAdapter {
     if (socket.destroyed) return;
     traceSource(request, this.surroundings.settings.trustedProxies);
     const flaw = flawOf(request);
-    const shed = flaw ? undefined : this.shed(request);
+    const isShed = !flaw && this.isShed(request);
     this.answering += 1;
     const startedAt = performance.now();
     const settle = (): void => {
       if (!pending.delete(settle)) return;
       this.answering -= 1;
-      if (!shed) this.learn(request, response);
+      if (!isShed && response.statusCode === UNAUTHENTICATED.kind.status) {
+        this.floods.fail(sourceAddressOf(request), request.headers.authorization ?? '');
+      }
       this.surroundings.answered(answeredOf(request, response, (performance.now() - startedAt) / 1000));
       if (this.answering === 0) for (const tell of this.quiet.splice(0)) tell();
     };
@@ -161,7 +169,7 @@ export class HubAdapter extends ExpressAdapter {
     if (this.isClosing) response.setHeader('Connection', 'close');
     giveRequestId(request, response);
     if (flaw) refuse(response, flaw);
-    else if (shed) setTimeout(() => refuse(response, SHED[shed]), SHED_LATE_MS);
+    else if (isShed) refuse(response, UNAUTHENTICATED);
     else this.getInstance<Express>()(request, response);
   }
 
@@ -177,16 +185,13 @@ export class HubAdapter extends ExpressAdapter {
     return pending;
   }
 
-  private shed(request: IncomingMessage): Shed | undefined {
-    if (OPEN_PATHS.test(request.url ?? '')) return undefined;
-    return this.floods.shed(sourceAddressOf(request), request.headers.authorization ?? '');
-  }
-
-  /** Remembers which tokens turned out to be good, and which were not. */
-  private learn(request: IncomingMessage, { statusCode }: ServerResponse): void {
-    const shown = request.headers.authorization ?? '';
-    if (clientOf(request)) this.floods.prove(shown);
-    else if (statusCode === UNAUTHENTICATED.kind.status) this.floods.fail(sourceAddressOf(request), shown);
+  /** Whether it is of a flood of bad tokens: only where a token is wanted, and all else is right. */
+  private isShed(request: IncomingMessage): boolean {
+    const { url = '', method = '', headers } = request;
+    if (OPEN_PATHS.test(url) || !this.floods.isShed(sourceAddressOf(request), headers.authorization ?? ''))
+      return false;
+    const [path = ''] = url.replace(ORIGIN, '').split('?');
+    return methodsOf(this.getInstance<Express>(), path).includes(method);
   }
 
   /** Express would run the handler of GET for HEAD; only the watchers of machines may ask so. */
@@ -238,15 +243,10 @@ function answeredOf(request: IncomingMessage, response: ServerResponse, seconds:
   return { client: clientOf(request)?.name, app: about, route: route?.path, status, seconds };
 }
 
+/** What proxies write before the path. */
+const ORIGIN = /^https?:\/\/[^/]*/i;
 /** Those who ask here show no token. */
-const OPEN_PATHS = /^(https?:\/\/[^/]*)?\/(health\/|metrics(\?|$)|openapi\.json(\?|$))/;
-/** Sending an answer costs more than finding it. Late, and the last of its connection, it comes but seldom. */
-const SHED_LATE_MS = 1000;
-const SHED: Readonly<Record<Shed, Refusal>> = {
-  failed: { kind: UNAUTHENTICATED.kind, headers: { ...UNAUTHENTICATED.headers, Connection: 'close' } },
-  'too-many': { kind: PROBLEMS.tooMany, headers: { 'Retry-After': '1', Connection: 'close' } },
-};
-
+const OPEN_PATHS = /^(https?:\/\/[^/]*)?\/(health\/|metrics(\?|$)|openapi\.json(\?|$))/i;
 function refuse(response: ServerResponse, { kind, particulars, headers }: Refusal): void {
   sendProblem(response, kind, particulars && { ...particulars, instance: requestIdOf(response) }, headers);
 }

@@ -76,7 +76,7 @@ export interface App {
   readonly identity: string;
   /** Which of the two APIs is its. */
   readonly dialect: Dialect;
-  /** What it shows there to be given a token. */
+  /** By which it proves to WeChat who it is. It may change: the app is the same with another. */
   readonly secret: Secret;
   /** How many calls a day WeChat allows the account, by the path of its API; those that it does not tell are left out. */
   readonly quotas: Readonly<Record<string, number>>;

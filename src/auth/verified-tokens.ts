@@ -1,0 +1,84 @@
+import { hash } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
+import type { Client } from '../config/clients.js';
+import type { Bearer } from './bearer.js';
+import type { Validity } from './claims.js';
+import type { Clients, KeyRing } from './key-ring.js';
+import { Recent } from './recent.js';
+
+/** Each is a digest and a few words beside it: some megabytes in all. */
+const MOST_TOKENS = 10_000;
+
+/** Why a token was let in, with all that this hangs on but the configuration. */
+export interface Verdict {
+  readonly client: Client;
+  readonly kid: Bearer['kid'];
+  /** The key that made the signature, where it is not the client's own and may be withdrawn at any time. */
+  readonly issuedWith?: KeyObject | undefined;
+  readonly validity: Validity;
+}
+
+/**
+ * Tokens that were verified lately: a client that keeps one for its life is let in without calculating it all again. What
+ * is remembered is told by a digest of the whole token, and only as long as every check would have the same outcome;
+ * what was refused is never told from here.
+ */
+export class VerifiedTokens {
+  private verdicts = new Recent<Verdict>(MOST_TOKENS);
+  private verdictsUnder: Clients['current'];
+  /** Outlasts configurations: what was good is worth a look, whatever that comes to. */
+  private readonly good = new Recent<true>(MOST_TOKENS);
+
+  constructor(
+    private readonly configuration: Clients,
+    private readonly ring: Pick<KeyRing, 'atHand'>,
+  ) {
+    this.verdictsUnder = configuration.current;
+  }
+
+  /**
+   * The client whose token it is, if that is certain.
+   * @param token as {@link digestOf} has it.
+   */
+  recall(token: string): Client | undefined {
+    this.forgetOtherConfigurations();
+    const verdict = this.verdicts.get(token);
+    if (!verdict) return undefined;
+    const { client, kid, issuedWith, validity } = verdict;
+    const now = Date.now() / 1000;
+    const isTimely = now >= validity.from && now < validity.until;
+    const key = client.issuer && this.ring.atHand(client.issuer, kid);
+    if (isTimely && (!client.issuer || (key && key === issuedWith))) return client;
+    this.verdicts.delete(token);
+    return undefined;
+  }
+
+  /** Remembers a token that was verified just now, under the configuration that is in force. */
+  keep(token: string, verdict: Verdict): void {
+    this.forgetOtherConfigurations();
+    this.verdicts.set(token, verdict);
+    this.good.set(token, true);
+  }
+
+  /** Whether it was good when it was last looked at. */
+  wasGood(token: string): boolean {
+    return this.verdicts.get(token) !== undefined || this.good.get(token) !== undefined;
+  }
+
+  /** It is not good, or no longer. */
+  forget(token: string): void {
+    this.verdicts.delete(token);
+    this.good.delete(token);
+  }
+
+  private forgetOtherConfigurations(): void {
+    if (this.verdictsUnder === this.configuration.current) return;
+    this.verdictsUnder = this.configuration.current;
+    this.verdicts = new Recent(MOST_TOKENS);
+  }
+}
+
+/** What stands for an Authorization header where it has to be remembered. */
+export function digestOf(authorization: string): string {
+  return hash('sha256', authorization, 'base64');
+}
