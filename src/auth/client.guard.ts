@@ -23,7 +23,7 @@ export type Asking = Request & Partial<Pick<ClientRequest, 'requestId' | 'about'
 /** Lets nobody in but the configured clients. */
 @Injectable()
 export class ClientGuard extends AuthGuard() {
-  constructor(strategy: JwtStrategy) {
+  constructor(private readonly strategy: JwtStrategy) {
     super({
       /**
        * The strategy itself and not its name: Passport knows one strategy per name in the whole process, and two hubs in
@@ -56,9 +56,10 @@ export class ClientGuard extends AuthGuard() {
     context: ExecutionContext,
   ): T {
     if (error instanceof Unauthenticated) throw error;
-    const { kid } = context.switchToHttp().getRequest<BearerRequest>().bearer;
     if (error || !client) {
-      throw new Unauthenticated(info instanceof Error ? info.message : 'it cannot be verified', kid);
+      const { bearer } = context.switchToHttp().getRequest<BearerRequest>();
+      const told = info instanceof Error ? info.message : 'it cannot be verified';
+      throw new Unauthenticated(this.strategy.lackOf(bearer) ?? told, bearer.kid);
     }
     return client;
   }

@@ -9,7 +9,7 @@ import { LiveConfiguration } from '../config/live-configuration.js';
 import { type Bearer, Unauthenticated } from './bearer.js';
 import { AUDIENCE, flawOfClaims, LEEWAY_SECONDS } from './claims.js';
 import { fetchKeySet } from './jwks.js';
-import { KeyRing } from './key-ring.js';
+import { KeyRing, UNKNOWN_KID } from './key-ring.js';
 import { KeySet } from './key-set.js';
 import { isSignedForKey, isSignedWith } from './signature.js';
 
@@ -68,12 +68,18 @@ export class JwtStrategy extends PassportStrategy(Strategy) {
   validate({ bearer }: BearerRequest): Client {
     const client = this.ring.claimant(bearer);
     const { authStrict } = this.configuration.current.settings;
-    const flaw = client ? flawOfClaims(bearer.claims, authStrict, Date.now() / 1000) : 'the kid is unknown';
-    if (!client || flaw) throw new Unauthenticated(flaw ?? 'the kid is unknown', bearer.kid);
+    if (!client) throw new Unauthenticated(UNKNOWN_KID, bearer.kid);
+    const flaw = flawOfClaims(bearer.claims, authStrict, Date.now() / 1000);
+    if (flaw) throw new Unauthenticated(flaw, bearer.kid);
     if (client.issuer && bearer.claims['exp'] === undefined) {
       throw new Unauthenticated('the token never ends, as none of an issuer may', bearer.kid);
     }
     return client;
+  }
+
+  /** Why no key could have verified a token of HS256, if that is so: the library only knows that none did. */
+  lackOf(bearer: Bearer): string | undefined {
+    return bearer.alg === 'HS256' ? this.ring.secretsFor(bearer).lack : undefined;
   }
 
   private async verify(request: BearerRequest, alg: PublicKeyAlgorithm): Promise<Client> {
