@@ -118,6 +118,16 @@ describe('a hub with one app', () => {
       expect(ready.text).toContain(`"errcode":${errcode}`);
     });
 
+    it('says how each credential is, once: among the details', async () => {
+      await token();
+      const { json } = await stage.ask('/health/ready', { token: null });
+      expect(json).toMatchObject({
+        info: { credentials: { status: 'up' } },
+        details: { credentials: { status: 'up', credentials: [{ kind: 'access-token', state: 'good' }] } },
+      });
+      expect(json['info']).not.toHaveProperty('credentials.credentials');
+    });
+
     it.each([
       ['an empty token', { access_token: '' }],
       ['a token of several lines', { access_token: 'a\nb' }],

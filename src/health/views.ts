@@ -46,7 +46,10 @@ const indicators = z
       .describe('Whether records can be written; absent where none are kept.'),
     credentials: z.object({
       status: state,
-      credentials: z.array(credentialHealth).describe('Those that somebody has asked for.'),
+      credentials: z
+        .array(credentialHealth)
+        .exactOptional()
+        .describe('Those that somebody has asked for; in `details` alone.'),
     }),
   })
   .partial()
