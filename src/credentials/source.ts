@@ -211,10 +211,9 @@ export class Source implements Kept {
     this.reckon();
   }
 
-  /** Begins nothing new. The returned promise ends with the call under way, its outcome stored. */
+  /** Begins nothing new. Ends with the call under way, its outcome stored, or with that of another hub if it is waited for. */
   async close(): Promise<void> {
     this.closed = true;
-    this.wakeWaiters();
     this.outside.wake(this, undefined);
     await this.turn?.outcome.catch(() => undefined);
   }
@@ -254,16 +253,22 @@ export class Source implements Kept {
     return outcome;
   }
 
-  /** One chain of tries for everybody: between two of them the last failure is the answer. */
-  private assertOpen(): void {
+  /**
+   * One chain of tries for everybody: between two of them the last failure is the answer.
+   * @param overAt until when another hub may bring what is wanted, though this one begins nothing new.
+   */
+  private assertOpen(overAt = -Infinity): void {
     const { obstacle } = this;
-    if (obstacle && this.outside.now() < obstacle.retryAt) throw new Unavailable(obstacle.error, obstacle.retryAt);
-    if (this.closed) throw new Closed();
+    const now = this.outside.now();
+    if (obstacle && now < obstacle.retryAt) throw new Unavailable(obstacle.error, obstacle.retryAt);
+    if (this.closed && now >= overAt) throw new Closed();
   }
 
   /** Takes the turn among the hubs, and asks, unless what another one got meanwhile will do. */
   private async askInTurn(policy: Policy, permit: Permit | undefined): Promise<Credential> {
     const startedAt = this.outside.now();
+    /** When the turn of another hub is over, whatever comes of it. */
+    let overAt = -Infinity;
     for (let look = 0; ; look += 1) {
       const tellOfWait = (inVain: boolean): void => {
         if (look > 0) this.outside.tell({ event: 'waited', ms: this.outside.now() - startedAt, inVain });
@@ -276,7 +281,11 @@ export class Source implements Kept {
         return credential;
       }
       // The first look was made before the turn was taken.
-      if (look > 0) this.assertOpen();
+      if (look > 0) this.assertOpen(overAt);
+      if (this.closed && look > 0) {
+        await this.awaitNews(overAt - this.outside.now(), look);
+        continue;
+      }
       try {
         const before = this.known.entry;
         const heldForMs = await this.takeLease();
@@ -287,6 +296,7 @@ export class Source implements Kept {
           if (usable(got, this.outside.now()) === undefined) return got;
           continue;
         }
+        overAt = this.outside.now() + heldForMs;
         if (heldForMs === 0) continue;
         const present = this.current;
         const left = this.flawOf(present, policy);

@@ -12,7 +12,7 @@ import type { Source } from './source.js';
 import type { RedisPort } from './store/redis.port.js';
 import { RedisStore } from './store/redis.store.js';
 import { LEASE_MS, StoreUnreachable } from './store/store.js';
-import { NotReplaced, Unavailable } from './unavailable.js';
+import { Closed, NotReplaced, Unavailable } from './unavailable.js';
 
 const classic: Nature = { supersedesAfterMs: 300_000 };
 const stable: Nature = { supersedesAfterMs: 300_000, repeats: 'life-left' };
@@ -288,6 +288,44 @@ describe('two hubs', () => {
         expect(await stage.outcome(next.source.get())).toMatchObject({ cause: failure });
         expect(stage.askers).toEqual(asks);
       }
+    });
+  });
+
+  describe('of which one goes away while its clients wait for the other', () => {
+    const leaving = async (
+      latency: number,
+      answer: Answer,
+    ): Promise<{ stage: Stage; one: Hub; read: Promise<unknown> }> => {
+      const stage = new Stage(classic, [answer, value('B')]);
+      stage.latency = latency;
+      const [one, other] = [await stage.open(), await stage.open()];
+      void one.source.get().catch(() => undefined);
+      await stage.time.pass(50);
+      const read = other.source.get().catch((error: unknown) => error);
+      await stage.time.pass(50);
+      void other.app.close();
+      return { stage, one, read };
+    };
+
+    it('have what that one gets, and nothing more is asked', async () => {
+      const { stage, read } = await leaving(4000, value('A'));
+      expect(await stage.outcome(read)).toMatchObject({ value: 'A' });
+      await stage.time.pass(LEASE_MS);
+      expect(stage.askers).toEqual([0]);
+    });
+
+    it('hear why it got nothing', async () => {
+      const { stage, read } = await leaving(4000, busy);
+      expect(await stage.outcome(read)).toMatchObject({ cause: busy });
+    });
+
+    it('wait for its turn to end at most, should it die', async () => {
+      const { stage, one, read } = await leaving(4000, value('lost'));
+      one.process.kill();
+      const startedAt = stage.now();
+      expect(await stage.outcome(read)).toBeInstanceOf(Closed);
+      expect(stage.now() - startedAt).toBeLessThan(LEASE_MS + SLACK_MS);
+      expect(stage.askers).toEqual([0]);
     });
   });
 
