@@ -40,10 +40,19 @@ function tellInWords(event: HubEvent, now: number): { level: Level; text: string
     case 'failed':
       return {
         level: event.usable ? 'warn' : 'error',
-        text: `${nameOf(event)}: ${explain(event.error)} ${
-          event.usable ? 'The present value is served on.' : 'Nothing usable is left: clients get an error.'
-        } Asking again in ${String(Math.ceil((event.retryAt - now) / 1000))} s.`,
+        text: `${nameOf(event)}: ${explain(event.error)} ${prospectOf(event, now)}`,
       };
+    case 'failure-heard':
+      return {
+        level: event.usable ? 'warn' : 'error',
+        text: `${nameOf(event)}: ${event.by === undefined ? 'another hub' : `the hub ${event.by}`} has met this: ${explain(event.error)} ${prospectOf(event, now)}${
+          event.error instanceof WechatError && event.error.remedy === 'person'
+            ? ' Where other hubs get values, see what is different at that one: its secret, or its address.'
+            : ''
+        }`,
+      };
+    case 'failure-over':
+      return { level: 'log', text: `${nameOf(event)}: another hub could ask WeChat again.` };
     case 'refused-by-wechat':
       return {
         level: 'warn',
@@ -133,6 +142,12 @@ function tellInWords(event: HubEvent, now: number): { level: Level; text: string
         text: `There are ${event.most} connections: more are closed as they come. See who holds them, or raise MAX_CONNECTIONS.`,
       };
   }
+}
+
+/** What becomes of clients meanwhile, and when WeChat is asked again. */
+function prospectOf({ usable, retryAt }: { readonly usable: boolean; readonly retryAt: number }, now: number): string {
+  const meanwhile = usable ? 'The present value is served on.' : 'Nothing usable is left: clients get an error.';
+  return `${meanwhile} Asking again in ${Math.ceil((retryAt - now) / 1000)} s.`;
 }
 
 /** What went wrong and what to do about it, in plain words of our own and WeChat's errmsg. */

@@ -21,7 +21,7 @@ const RENEWALS_AT_ONCE = 32;
 const MOVED_CLOCK_MS = 2000;
 
 /** What the credentials of a hub need from the world, so that tests can be the world. */
-export interface Surroundings extends Pick<Outside, 'random' | 'sleep'> {
+export interface Surroundings extends Pick<Outside, 'replica' | 'random' | 'sleep'> {
   readonly clock: Clock;
   readonly store: Store;
   readonly wechat: Wechat;
@@ -52,9 +52,10 @@ export class CredentialsService implements Follower {
     private readonly surroundings: Surroundings,
     private readonly rotations: BudgetLimits,
   ) {
-    const { clock, store, random, sleep } = surroundings;
+    const { clock, store, replica, random, sleep } = surroundings;
     this.outside = {
       now: () => clock.now(),
+      replica,
       random,
       sleep,
       store,

@@ -1,6 +1,7 @@
 import type { Kept, Mint, Nature, Need, Ration } from '../wechat/platforms/platform.js';
 import { LATE_ARRIVAL_MS, WechatError, WechatNonsense } from '../wechat/wechat.error.js';
 import { AllowanceSpent, spend } from './allowance.js';
+import { causeOf } from './chronicle.js';
 import { errorOf, type Failure, failureOf, isPassing, NotTheCredential } from './failure.js';
 import { accept, allArrivedAt, isExclusive, standing, withIntent, withoutSettled } from './lost-calls.js';
 import type { Outside } from './outside.js';
@@ -21,6 +22,8 @@ interface Turn {
 interface Obstacle {
   readonly error: unknown;
   readonly retryAt: number;
+  /** The replica that met it, if that is known. */
+  readonly by?: string;
 }
 
 /** What the store has not been told yet. */
@@ -117,7 +120,7 @@ export class Source implements Kept {
     return {
       credential,
       usable: credential !== undefined && usable(credential, this.outside.now()) === undefined,
-      failure: failure ? { error: errorOf(failure), retryAt: failure.retryAt } : this.presentTrouble,
+      failure: failure ? obstacleOf(failure) : this.presentTrouble,
       unsaved: this.unsaved !== undefined,
       foreignMints: this.foreignMints,
     };
@@ -445,7 +448,7 @@ export class Source implements Kept {
     const failure = failureOf(cause, this.failure, now, this.outside.random());
     // What failed may be the credential that this one is made with: its chain of tries is ours.
     const { retryAt } = error instanceof Unavailable ? error : failure;
-    await this.conclude({ ...after, failure: { ...failure, retryAt } }, before);
+    await this.conclude({ ...after, failure: { ...failure, retryAt, by: this.outside.replica } }, before);
     const { usable } = this.status;
     this.outside.tell({ event: 'failed', flaw, error: cause, retryAt, usable });
     return { error: cause, retryAt };
@@ -553,9 +556,24 @@ export class Source implements Kept {
     if (!this.unsaved && stored.revision === revision && isSame(stored.entry, entry)) return;
     const mayBeNext = !this.unsaved && stored.revision > revision && isAhead === isUndated;
     const isNext = mayBeNext && mayFollow(stored.entry, entry, this.nature);
+    const { failure } = this;
     if (isNext) this.remember(stored);
     else this.settle(stored);
+    this.tellOfOthers(failure);
     this.reckon();
+  }
+
+  /** Says what another hub has met, as far as that is news: whoever looks into this one's log may not have that one's. */
+  private tellOfOthers(before: Failure | undefined): void {
+    const { failure } = this;
+    if (!failure) {
+      if (before) this.outside.tell({ event: 'failure-over' });
+      return;
+    }
+    const { error, retryAt, by } = obstacleOf(failure);
+    // Where all of them meet the same, each try is told by the one that makes it.
+    if (before && causeOf(errorOf(before)) === causeOf(error)) return;
+    this.outside.tell({ event: 'failure-heard', by, error, retryAt, usable: this.status.usable });
   }
 
   /** Where two memories differ and neither comes of the other, finds what is true; the store is told if need be. */
@@ -604,7 +622,7 @@ export class Source implements Kept {
   private get obstacle(): Obstacle | undefined {
     const { failure, storeAway } = this;
     if (!failure || (storeAway && storeAway.retryAt > failure.retryAt)) return storeAway;
-    return { error: errorOf(failure), retryAt: failure.retryAt };
+    return obstacleOf(failure);
   }
 
   private plan(): void {
@@ -613,6 +631,11 @@ export class Source implements Kept {
     const at = this.turn ? Infinity : Math.min(this.unsaved?.againAt ?? Infinity, this.renewalAt);
     this.outside.wake(this, at === Infinity ? undefined : at);
   }
+}
+
+function obstacleOf(failure: Failure): Obstacle {
+  const { retryAt, by } = failure;
+  return { error: errorOf(failure), retryAt, ...(by !== undefined && { by }) };
 }
 
 /** Whether the clock went back since the value was stored. */

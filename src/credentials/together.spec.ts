@@ -4,6 +4,7 @@ import { VirtualTime } from '../../test/simulation/virtual-time.js';
 import type { App, Minted, Nature, Need } from '../wechat/platforms/platform.js';
 import { LATE_ARRIVAL_MS, WechatRefusal } from '../wechat/wechat.error.js';
 import { AllowanceSpent } from './allowance.js';
+import { lineOf } from './chronicle.js';
 import { CredentialsService } from './credentials.service.js';
 import type { HostedApp } from './hosted-app.js';
 import type { HubEvent } from './journal.js';
@@ -84,6 +85,7 @@ class Stage {
     const service = new CredentialsService(
       {
         clock: process,
+        replica: `hub-${index}`,
         random: () => this.luck(index),
         sleep: process.sleep,
         store,
@@ -275,6 +277,50 @@ describe('two hubs', () => {
         expect(waits[i]).toBeGreaterThanOrEqual(atLeast - SLACK_MS);
         expect(waits[i]).toBeLessThan(atLeast * 1.2 + 2000);
       }
+    });
+
+    it('know which of them has met it, and each says so once, and that it is over', async () => {
+      const stage = new Stage(classic, [wrongSecret, wrongSecret, wrongSecret, value('A')]);
+      const [one, other] = [await stage.open(), await stage.open()];
+      await stage.outcome(one.source.get());
+      await stage.time.pass(100);
+      expect(other.source.status.failure).toMatchObject({ error: wrongSecret, by: 'hub-0' });
+      const told = (hub: Hub): HubEvent[] => hub.events.filter(({ event }) => /^fail/.test(event));
+      const [heard] = told(other);
+      if (!heard) throw new Error('it was not told');
+      expect(lineOf(heard, stage.now())).toMatchObject({
+        level: 'error',
+        line: {
+          event: 'failure-heard',
+          by: 'hub-0',
+          errcode: 40125,
+          msg: expect.stringMatching(
+            /^shop access-token: the hub hub-0 has met this: WeChat refused: 40125 .* Where other hubs get values, see what is different at that one/,
+          ) as string,
+        },
+      });
+      // There is nothing new in its meeting the same again.
+      await stage.time.pass(600_000);
+      expect(stage.asks).toHaveLength(4);
+      const events = [one, other].map((hub) => told(hub).map(({ event }) => event));
+      for (const each of events) expect(each.filter((event) => event !== 'failed').length).toBeLessThanOrEqual(2);
+      expect(events.flat().filter((event) => event === 'failed')).toHaveLength(3);
+      expect(events[1]).toContain('failure-heard');
+      expect(events.flat()).toContain('failure-over');
+      for (const { source } of [one, other]) expect(source.status.failure).toBeUndefined();
+    });
+
+    it('go by what a hub of an earlier version has met, which did not say who it was', async () => {
+      const stage = new Stage(classic, [busy]);
+      const one = await stage.open();
+      await stage.outcome(one.source.get());
+      const { at, retryAt } = { at: stage.now(), retryAt: stage.now() + 30_000 };
+      const failure = { reason: { wechat: wrongSecret.note }, count: 1, at, retryAt };
+      one.source.hear({ entry: { failure }, revision: one.source.revision + 1 });
+      expect(await stage.outcome(one.source.get())).toMatchObject({ cause: wrongSecret, retryAt });
+      expect(one.source.status.failure).not.toHaveProperty('by');
+      const [heard] = one.events.filter(({ event }) => event === 'failure-heard');
+      expect(heard && lineOf(heard, stage.now()).line.msg).toContain('another hub has met this: WeChat refused: 40125');
     });
 
     it('let one that is started later try at once where somebody may have mended it, and only there', async () => {

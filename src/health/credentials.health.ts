@@ -81,6 +81,7 @@ export class CredentialsHealth {
         error: {
           ...(errcode !== undefined && { errcode }),
           advice: explain(failure.error),
+          ...(failure.by !== undefined && { met_by: failure.by }),
           retry_in: Math.max(0, Math.ceil((failure.retryAt - now) / 1000)),
         },
       }),

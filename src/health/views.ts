@@ -24,6 +24,7 @@ const credentialHealth = z
       .object({
         errcode: z.int().exactOptional().describe('What WeChat said.'),
         advice: z.string().describe('What to do.'),
+        met_by: z.string().exactOptional().describe('Which replica met it, by the name of its host.'),
         retry_in: z.int().describe('Seconds until the hub asks again by itself.'),
       })
       .exactOptional(),

@@ -526,7 +526,7 @@ describe('the store that hubs share', () => {
       };
       const { store } = hub;
       return new CredentialsService(
-        { clock: hub, random: () => 0, sleep: (ms) => delay(ms), store, wechat, tell: () => undefined },
+        { clock: hub, replica: 'hub', random: () => 0, sleep: (ms) => delay(ms), store, wechat, tell: () => undefined },
         { burst: 3, everyMs: 30_000 },
       );
     }
@@ -659,6 +659,7 @@ describe('the store that hubs share', () => {
         { supersedesAfterMs: 300_000 },
         {
           now: () => hub.now(),
+          replica: 'hub',
           random: () => 0,
           sleep: (ms) => delay(ms),
           store: hub.store,
