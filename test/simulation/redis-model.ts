@@ -118,6 +118,8 @@ export class RedisModel {
       String(this.count),
       String(oldest),
       news.flatMap(([name, number]) => [name, String(number)]),
+      this.policy,
+      '',
     ];
   }
 }

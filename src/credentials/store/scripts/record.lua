@@ -16,6 +16,11 @@ local function process()
   return string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
 end
 
+-- What it throws away when it has no room left.
+local function policy()
+  return string.match(redis.call('INFO', 'memory'), 'maxmemory_policy:([%w-]+)') or ''
+end
+
 local function integer(number)
   return string.format('%.0f', number)
 end
