@@ -180,7 +180,7 @@ class Fleet {
     await time.during(store.open());
     const wechat = { call: (_: string, call: WechatCall) => process.outcome(this.answer(call)) };
     const service = new CredentialsService(
-      { clock: process, store, wechat, random, sleep: process.sleep, tell },
+      { clock: process, replica: `hub-${hub}`, store, wechat, random, sleep: process.sleep, tell },
       { burst: 3, everyMs: 30_000 },
     );
     await time.during(service.apply(this.apps));

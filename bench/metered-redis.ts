@@ -64,7 +64,7 @@ export class MeteredRedis {
     const now = this.time.now();
     // Redis has an index of its changes; the model goes through all of them, even where there is nothing new.
     if (script === 'news' && Number(args[0]) === this.changes)
-      return [String(Math.floor(now)), ID, String(this.changes), '0', []];
+      return [String(Math.floor(now)), ID, String(this.changes), '0', [], this.model.policy, ''];
     return this.model.run(script, keys, args, now) as readonly unknown[];
   }
 

@@ -86,6 +86,7 @@ async function start(server: RedisServer, givenAt: Map<string, number>): Promise
   const service = new CredentialsService(
     {
       clock,
+      replica: 'bench',
       store,
       wechat: {
         call: () => {

@@ -42,6 +42,7 @@ async function serviceWith(credentials: number): Promise<CredentialsService> {
   };
   const surroundings = {
     clock,
+    replica: 'bench',
     store,
     wechat: { call: fault('WeChat was asked') },
     random: Math.random,

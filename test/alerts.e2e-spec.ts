@@ -35,6 +35,7 @@ const METRICS: Readonly<Record<string, readonly string[]>> = {
   wechat_token_hub_http_requests_total: ['client', 'app', 'route', 'status'],
   wechat_token_hub_http_request_duration_seconds_bucket: ['route', 'le'],
   wechat_token_hub_store_up: [],
+  wechat_token_hub_store_fault: ['fault'],
   wechat_token_hub_store_unsaved: [],
   wechat_token_hub_configuration_refused: [],
   wechat_token_hub_audit_up: [],

@@ -1,4 +1,5 @@
 import { writeFileSync } from 'node:fs';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { APPID, APPSECRET, type Reply, Stage } from './hub.fixture.js';
 
@@ -116,6 +117,17 @@ describe('a hub with one app', () => {
       const ready = await stage.ask('/health/ready', { token: null });
       expect(ready).toMatchObject({ status: 200, json: { status: 'degraded' } });
       expect(ready.text).toContain(`"errcode":${errcode}`);
+      expect(ready.text).toContain(`"met_by":"${hostname()}"`);
+    });
+
+    it('says how each credential is, once: among the details', async () => {
+      await token();
+      const { json } = await stage.ask('/health/ready', { token: null });
+      expect(json).toMatchObject({
+        info: { credentials: { status: 'up' } },
+        details: { credentials: { status: 'up', credentials: [{ kind: 'access-token', state: 'good' }] } },
+      });
+      expect(json['info']).not.toHaveProperty('credentials.credentials');
     });
 
     it.each([

@@ -1,6 +1,6 @@
 import { Agent, get } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
-import { APPID, APPSECRET, tokenFor, WEB_KEY } from './hub.fixture.js';
+import { APPID, APPSECRET, ask, tokenFor, WEB_KEY } from './hub.fixture.js';
 import { Fleet, HubProcess, noteFigures, secondsOf, valueOf } from './process.fixture.js';
 import { RedisServer } from './redis.fixture.js';
 
@@ -193,5 +193,35 @@ describe('a hub on a Redis that may throw away what it keeps', () => {
       'wechat-token-hub cannot start.\n' +
         'Redis may throw away what it keeps: its maxmemory-policy is allkeys-lru. Set it to noeviction.\n',
     );
+  });
+});
+
+describe('a hub whose Redis is full', () => {
+  let fleet: Fleet;
+  beforeAll(async () => (fleet = await Fleet.start({ shop: 'classic' }, 1)), START_MS);
+  afterAll(() => fleet.stop());
+
+  it('serves on, and tells everybody who looks what is wrong and what to do, until it is over', async () => {
+    const path = 'shop/access-token';
+    const value = await fleet.allServeOneLiveValue(path);
+    const hub = fleet.at(0);
+    const metrics = async (): Promise<string> => (await ask(`${hub.url}/metrics`, { token: null })).text;
+    await fleet.redis.ask('CONFIG', 'SET', 'maxmemory', '1');
+    const refused = await fleet.rotate(path, value);
+    expect(refused).toMatchObject({ status: 503, json: { type: '/problems/not-replaced' } });
+    const told = 'Redis answers, but takes no writes: it has used up its maxmemory (OOM).';
+    expect(refused.json['detail']).toContain(told);
+    expect((await fleet.ready(hub)).json).toMatchObject({
+      status: 'degraded',
+      details: { store: { status: 'degraded', message: expect.stringContaining(told) as string } },
+    });
+    expect(await metrics()).toMatch(/^wechat_token_hub_store_fault\{fault="OOM"\} 1$/m);
+    expect(valueOf(await fleet.read(path))).toBe(value);
+    await fleet.redis.ask('CONFIG', 'SET', 'maxmemory', '0');
+    await hub.says(/"event":"store-fault-over"/);
+    expect(hub.output.match(/"event":"store-fault"/g)).toHaveLength(1);
+    await fleet.rotated(path, value);
+    expect((await fleet.ready(hub)).json).toMatchObject({ status: 'ok', details: { store: { status: 'up' } } });
+    expect(await metrics()).not.toMatch(/^wechat_token_hub_store_fault\{/m);
   });
 });

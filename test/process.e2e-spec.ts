@@ -67,6 +67,8 @@ describe('the process', () => {
       await hub.says(/Shutting down/);
       const ready = await ask(`${hub.url}/health/ready`, { token: null });
       expect([ready.status, ready.headers.get('connection')]).toEqual([503, 'close']);
+      expect(ready.json).toMatchObject({ details: { hub: { status: 'down' }, credentials: { credentials: [] } } });
+      expect(ready.json['info']).not.toHaveProperty('credentials.credentials');
       expect((await ask(`${hub.url}/health/live`, { token: null })).status).toBe(200);
       const ticket = await ask(`${hub.url}/ticket?type=jsapi`);
       expect([ticket.status, ticket.headers.get('retry-after')]).toEqual([503, '1']);

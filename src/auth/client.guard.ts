@@ -25,7 +25,7 @@ export type Asking = Request & Partial<Pick<ClientRequest, 'requestId' | 'about'
 @Injectable()
 export class ClientGuard extends AuthGuard() {
   constructor(
-    strategy: JwtStrategy,
+    private readonly strategy: JwtStrategy,
     private readonly verified: VerifiedTokens,
   ) {
     super({
@@ -67,9 +67,10 @@ export class ClientGuard extends AuthGuard() {
     context: ExecutionContext,
   ): T {
     if (error instanceof Unauthenticated) throw error;
-    const { kid } = context.switchToHttp().getRequest<BearerRequest>().bearer;
     if (error || !client) {
-      throw new Unauthenticated(info instanceof Error ? info.message : 'it cannot be verified', kid);
+      const { bearer } = context.switchToHttp().getRequest<BearerRequest>();
+      const told = info instanceof Error ? info.message : 'it cannot be verified';
+      throw new Unauthenticated(this.strategy.lackOf(bearer) ?? told, bearer.kid);
     }
     return client;
   }

@@ -8,7 +8,7 @@ import type { Client } from '../config/clients.js';
 import { LiveConfiguration } from '../config/live-configuration.js';
 import { type Bearer, Unauthenticated } from './bearer.js';
 import { AUDIENCE, flawOfClaims, LEEWAY_SECONDS, validityOf } from './claims.js';
-import { KeyRing } from './key-ring.js';
+import { KeyRing, UNKNOWN_KID } from './key-ring.js';
 import { isSignedForKey, isSignedWith } from './signature.js';
 import { VerifiedTokens } from './verified-tokens.js';
 
@@ -71,8 +71,9 @@ export class JwtStrategy extends PassportStrategy(Strategy) {
   validate({ bearer, digest, claimant, issuedWith }: BearerRequest): Client {
     const client = this.ring.claimant(bearer);
     const { authStrict } = this.configuration.current.settings;
-    const flaw = client ? flawOfClaims(bearer.claims, authStrict, Date.now() / 1000) : 'the kid is unknown';
-    if (!client || flaw) throw new Unauthenticated(flaw ?? 'the kid is unknown', bearer.kid);
+    if (!client) throw new Unauthenticated(UNKNOWN_KID, bearer.kid);
+    const flaw = flawOfClaims(bearer.claims, authStrict, Date.now() / 1000);
+    if (flaw) throw new Unauthenticated(flaw, bearer.kid);
     if (client.issuer && bearer.claims['exp'] === undefined) {
       throw new Unauthenticated('the token never ends, as none of an issuer may', bearer.kid);
     }
@@ -83,6 +84,11 @@ export class JwtStrategy extends PassportStrategy(Strategy) {
       this.verified.keep(digest, { client, kid: bearer.kid, issuedWith, validity });
     }
     return client;
+  }
+
+  /** Why no key could have verified a token of HS256, if that is so: the library only knows that none did. */
+  lackOf(bearer: Bearer): string | undefined {
+    return bearer.alg === 'HS256' ? this.ring.secretsFor(bearer).lack : undefined;
   }
 
   private async verify(request: BearerRequest, alg: PublicKeyAlgorithm): Promise<Client> {

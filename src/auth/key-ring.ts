@@ -1,5 +1,5 @@
 import { createPublicKey, createSecretKey, generateKeyPairSync, type KeyObject, randomBytes } from 'node:crypto';
-import type { Algorithm, ClientKey, PublicKeyAlgorithm } from '../config/client-key.js';
+import type { Algorithm, PublicKeyAlgorithm } from '../config/client-key.js';
 import { type Client, isSameAddress, type Issuer, type KeySetAddress } from '../config/clients.js';
 import type { Configuration } from '../config/configuration.js';
 import type { Bearer } from './bearer.js';
@@ -11,6 +11,9 @@ export interface Candidates {
   /** Why none of these will do: they are there only so that the answer takes as long. */
   readonly lack?: string;
 }
+
+/** Why a token is refused that is nobody's. */
+export const UNKNOWN_KID = 'the kid is unknown';
 
 /** The configuration in force, as far as it is about clients. */
 export interface Clients {
@@ -42,17 +45,17 @@ export class KeyRing {
 
   /** The shared secrets to try on a token of HS256. An issuer has none. */
   secretsFor(bearer: Bearer): Candidates {
-    return this.allowed(this.claimant(bearer)?.keys ?? [], 'HS256');
+    return this.allowed(this.claimant(bearer), 'HS256');
   }
 
   /** The public keys to try on a token of this algorithm; those of an issuer are fetched if need be. */
   async publicKeysFor(bearer: Bearer, algorithm: PublicKeyAlgorithm): Promise<Candidates> {
     const claimant = this.claimant(bearer);
-    if (!claimant?.issuer) return this.allowed(claimant?.keys ?? [], algorithm);
+    if (!claimant?.issuer) return this.allowed(claimant, algorithm);
     try {
       const key = await this.keySetOf(claimant.issuer).find(bearer.kid);
       if (!key) return this.none(algorithm, 'its issuer has no key of this kid');
-      return this.allowed([key], algorithm);
+      return this.allowed({ keys: [key] }, algorithm);
     } catch (error) {
       if (!(error instanceof KeySetUnavailable)) throw error;
       return this.none(algorithm, `the keys of its issuer cannot be had (${error.message})`);
@@ -70,8 +73,9 @@ export class KeyRing {
     return clients.has(kid) || [...issuers.values()].some((issuer) => this.atHand(issuer, kid) !== undefined);
   }
 
-  private allowed(keys: readonly ClientKey[], algorithm: Algorithm): Candidates {
-    const allowed = keys.filter(({ algorithms }) => algorithms.includes(algorithm)).map(({ key }) => key);
+  private allowed(claimant: Pick<Client, 'keys'> | undefined, algorithm: Algorithm): Candidates {
+    if (!claimant) return this.none(algorithm, UNKNOWN_KID);
+    const allowed = claimant.keys.filter(({ algorithms }) => algorithms.includes(algorithm)).map(({ key }) => key);
     return allowed.length > 0 ? { keys: allowed } : this.none(algorithm, `there is no key for ${algorithm}`);
   }
 

@@ -2,10 +2,14 @@ import { WechatError, WechatNonsense, WechatRefusal, WechatUnreachable } from '.
 import { AllowanceSpent } from './allowance.js';
 import { NotTheCredential } from './failure.js';
 import type { HubEvent } from './journal.js';
-import { StoreUnreachable } from './store/store.js';
+import { type StoreFault, StoreUnreachable, WRITE_FAULTS } from './store/store.js';
 
 /** How much a line of the log matters, in the words of Nest's loggers. */
 type Level = 'debug' | 'log' | 'warn' | 'error';
+
+/** What hubs do that cannot ask the store whose turn it is. */
+const MEANWHILE =
+  'What is in memory is served on; nothing new is asked of a classic endpoint, because another hub may be asking.';
 
 /** A line of the log: `msg` for people, the rest for machines. */
 export type Line = Readonly<Record<string, unknown>> & { readonly event: string; readonly msg: string };
@@ -40,10 +44,19 @@ function tellInWords(event: HubEvent, now: number): { level: Level; text: string
     case 'failed':
       return {
         level: event.usable ? 'warn' : 'error',
-        text: `${nameOf(event)}: ${explain(event.error)} ${
-          event.usable ? 'The present value is served on.' : 'Nothing usable is left: clients get an error.'
-        } Asking again in ${String(Math.ceil((event.retryAt - now) / 1000))} s.`,
+        text: `${nameOf(event)}: ${explain(event.error)} ${prospectOf(event, now)}`,
       };
+    case 'failure-heard':
+      return {
+        level: event.usable ? 'warn' : 'error',
+        text: `${nameOf(event)}: ${event.by === undefined ? 'another hub' : `the hub ${event.by}`} has met this: ${explain(event.error)} ${prospectOf(event, now)}${
+          event.error instanceof WechatError && event.error.remedy === 'person'
+            ? ' Where other hubs get values, see what is different at that one: its secret, or its address.'
+            : ''
+        }`,
+      };
+    case 'failure-over':
+      return { level: 'log', text: `${nameOf(event)}: another hub could ask WeChat again.` };
     case 'refused-by-wechat':
       return {
         level: 'warn',
@@ -79,10 +92,20 @@ function tellInWords(event: HubEvent, now: number): { level: Level; text: string
     case 'store-away':
       return {
         level: 'error',
-        text: `The shared store cannot be reached (${event.reason}). What is in memory is served on; nothing new is asked of a classic endpoint, because another hub may be asking. Looking again every second.`,
+        text: `The shared store cannot be reached (${event.reason}). ${MEANWHILE} Looking again every second.`,
       };
     case 'store-back':
       return { level: 'log', text: `The shared store is in reach again, after ${event.seconds} s.` };
+    case 'store-fault':
+      return { level: 'error', text: `${meaningOf(event.fault)} Looking again every two seconds.` };
+    case 'store-fault-over':
+      return {
+        level: 'log',
+        text:
+          event.fault === 'eviction'
+            ? 'Redis keeps what it has again: its maxmemory-policy is noeviction.'
+            : `Redis takes writes again (it was ${event.fault}).`,
+      };
     case 'store-changed':
       return {
         level: 'warn',
@@ -142,12 +165,36 @@ function tellInWords(event: HubEvent, now: number): { level: Level; text: string
   }
 }
 
+/** What becomes of clients meanwhile, and when WeChat is asked again. */
+function prospectOf({ usable, retryAt }: { readonly usable: boolean; readonly retryAt: number }, now: number): string {
+  const meanwhile = usable ? 'The present value is served on.' : 'Nothing usable is left: clients get an error.';
+  return `${meanwhile} Asking again in ${Math.ceil((retryAt - now) / 1000)} s.`;
+}
+
+const NO_WRITES = 'Redis answers, but takes no writes';
+
+const FAULTS: Readonly<Record<StoreFault, string>> = {
+  OOM: `${NO_WRITES}: it has used up its maxmemory (OOM). Give it more, or take out of it what is not the hub's. ${MEANWHILE}`,
+  READONLY: `${NO_WRITES}: it is a replica (READONLY). Let REDIS_URL name the master, or Sentinels that know it. ${MEANWHILE}`,
+  MISCONF: `${NO_WRITES}: it cannot save to its disk (MISCONF). Make room there, or mend its folder; its own log says more. ${MEANWHILE}`,
+  NOREPLICAS: `${NO_WRITES}: it has fewer replicas than its min-replicas-to-write wants (NOREPLICAS). Bring them back. ${MEANWHILE}`,
+  eviction:
+    'Redis may throw away what it keeps: its maxmemory-policy is not noeviction any more. Set it back, in its configuration too: a hub would not start.',
+};
+
+/** What a fault of the store means, and what to do about it. */
+export function meaningOf(fault: StoreFault): string {
+  return FAULTS[fault];
+}
+
 /** What went wrong and what to do about it, in plain words of our own and WeChat's errmsg. */
 export function explain(error: unknown): string {
   if (error instanceof NotTheCredential) {
     return `${error.cause.message}. It said so of one access token and of the next, so they are not to blame: see in the WeChat console whether the account may use this API.`;
   }
   if (error instanceof StoreUnreachable) {
+    const fault = WRITE_FAULTS.find((each) => each === error.reason);
+    if (fault) return meaningOf(fault);
     return `${error.message}. The hub looks again every second by itself; see whether Redis runs, and whether this hub may reach it.`;
   }
   return error instanceof WechatError ? `${error.message}. ${error.advice}` : messageOf(error);

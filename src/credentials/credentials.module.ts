@@ -1,6 +1,7 @@
 import { Module } from '@nestjs/common';
 import { ConfigService } from '@nestjs/config';
 import { ScheduleModule } from '@nestjs/schedule';
+import { hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { AuthModule } from '../auth/auth.module.js';
 import type { Settings } from '../config/environment.js';
@@ -35,6 +36,7 @@ import { Store } from './store/store.js';
             clock,
             store,
             wechat,
+            replica: hostname(),
             random: Math.random,
             sleep: (ms, signal) => delay(ms, undefined, signal && { signal }).catch(() => undefined),
             tell: (event) => journal.tell(event),

@@ -42,6 +42,8 @@ export interface Failure {
   readonly at: number;
   /** When WeChat is asked again. */
   readonly retryAt: number;
+  /** The replica that met it; hubs of earlier versions did not say. */
+  readonly by?: string;
 }
 
 /**

@@ -10,6 +10,8 @@ export interface Sleeper {
 export interface Outside<Event = SourceEvent> {
   /** Epoch milliseconds; never jumps while the process runs. */
   now(): number;
+  /** What the log and the audit call this hub, among all that share the store. */
+  readonly replica: string;
   /** From 0 to 1. */
   random(): number;
   /** Ends after so many milliseconds, or as soon as the signal says so. */
@@ -38,6 +40,16 @@ export type SourceEvent =
       readonly retryAt: number;
       readonly usable: boolean;
     }
+  /** Another hub has met something that this one did not know of; `by` is its replica, if it has said so. */
+  | {
+      readonly event: 'failure-heard';
+      readonly by: string | undefined;
+      readonly error: unknown;
+      readonly retryAt: number;
+      readonly usable: boolean;
+    }
+  /** What was in the way is over, by another hub's doing. */
+  | { readonly event: 'failure-over' }
   | { readonly event: 'refused-by-wechat'; readonly version: number }
   /** Another hub had the lease: how long it was waited for, and whether it brought nothing. */
   | { readonly event: 'waited'; readonly ms: number; readonly inVain: boolean }

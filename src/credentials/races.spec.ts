@@ -17,6 +17,7 @@ function raced(scheduler: fc.Scheduler): { source: Source; minted: string[]; sto
     scheduler.schedule(Promise.resolve(), 'stored').then(() => answer);
   const outside: Outside = {
     now,
+    replica: 'hub',
     random: () => 0,
     sleep: () => scheduler.schedule(Promise.resolve(), 'sleep'),
     store: {

@@ -37,6 +37,7 @@ class DiskStore extends MemoryStore {
 class Bench implements Outside {
   readonly time = new VirtualTime();
   readonly sleep = this.time.sleep;
+  readonly replica = 'hub';
   readonly store = new DiskStore(this.time);
   readonly events: SourceEvent[] = [];
   /** What WeChat answers, in turn; the last answer repeats. */

@@ -1,6 +1,7 @@
 import type { Kept, Mint, Nature, Need, Ration } from '../wechat/platforms/platform.js';
 import { LATE_ARRIVAL_MS, WechatError, WechatNonsense } from '../wechat/wechat.error.js';
 import { AllowanceSpent, spend } from './allowance.js';
+import { causeOf } from './chronicle.js';
 import { errorOf, type Failure, failureOf, isPassing, NotTheCredential } from './failure.js';
 import { accept, allArrivedAt, isExclusive, standing, withIntent, withoutSettled } from './lost-calls.js';
 import type { Outside } from './outside.js';
@@ -21,6 +22,8 @@ interface Turn {
 interface Obstacle {
   readonly error: unknown;
   readonly retryAt: number;
+  /** The replica that met it, if that is known. */
+  readonly by?: string;
 }
 
 /** What the store has not been told yet. */
@@ -117,7 +120,7 @@ export class Source implements Kept {
     return {
       credential,
       usable: credential !== undefined && usable(credential, this.outside.now()) === undefined,
-      failure: failure ? { error: errorOf(failure), retryAt: failure.retryAt } : this.presentTrouble,
+      failure: failure ? obstacleOf(failure) : this.presentTrouble,
       unsaved: this.unsaved !== undefined,
       foreignMints: this.foreignMints,
     };
@@ -211,10 +214,9 @@ export class Source implements Kept {
     this.reckon();
   }
 
-  /** Begins nothing new. The returned promise ends with the call under way, its outcome stored. */
+  /** Begins nothing new. Ends with the call under way, its outcome stored, or with that of another hub if it is waited for. */
   async close(): Promise<void> {
     this.closed = true;
-    this.wakeWaiters();
     this.outside.wake(this, undefined);
     await this.turn?.outcome.catch(() => undefined);
   }
@@ -254,16 +256,22 @@ export class Source implements Kept {
     return outcome;
   }
 
-  /** One chain of tries for everybody: between two of them the last failure is the answer. */
-  private assertOpen(): void {
+  /**
+   * One chain of tries for everybody: between two of them the last failure is the answer.
+   * @param overAt until when another hub may bring what is wanted, though this one begins nothing new.
+   */
+  private assertOpen(overAt = -Infinity): void {
     const { obstacle } = this;
-    if (obstacle && this.outside.now() < obstacle.retryAt) throw new Unavailable(obstacle.error, obstacle.retryAt);
-    if (this.closed) throw new Closed();
+    const now = this.outside.now();
+    if (obstacle && now < obstacle.retryAt) throw new Unavailable(obstacle.error, obstacle.retryAt);
+    if (this.closed && now >= overAt) throw new Closed();
   }
 
   /** Takes the turn among the hubs, and asks, unless what another one got meanwhile will do. */
   private async askInTurn(policy: Policy, permit: Permit | undefined): Promise<Credential> {
     const startedAt = this.outside.now();
+    /** When the turn of another hub is over, whatever comes of it. */
+    let overAt = -Infinity;
     for (let look = 0; ; look += 1) {
       const tellOfWait = (inVain: boolean): void => {
         if (look > 0) this.outside.tell({ event: 'waited', ms: this.outside.now() - startedAt, inVain });
@@ -276,7 +284,11 @@ export class Source implements Kept {
         return credential;
       }
       // The first look was made before the turn was taken.
-      if (look > 0) this.assertOpen();
+      if (look > 0) this.assertOpen(overAt);
+      if (this.closed && look > 0) {
+        await this.awaitNews(overAt - this.outside.now(), look);
+        continue;
+      }
       try {
         const before = this.known.entry;
         const heldForMs = await this.takeLease();
@@ -287,6 +299,7 @@ export class Source implements Kept {
           if (usable(got, this.outside.now()) === undefined) return got;
           continue;
         }
+        overAt = this.outside.now() + heldForMs;
         if (heldForMs === 0) continue;
         const present = this.current;
         const left = this.flawOf(present, policy);
@@ -435,7 +448,7 @@ export class Source implements Kept {
     const failure = failureOf(cause, this.failure, now, this.outside.random());
     // What failed may be the credential that this one is made with: its chain of tries is ours.
     const { retryAt } = error instanceof Unavailable ? error : failure;
-    await this.conclude({ ...after, failure: { ...failure, retryAt } }, before);
+    await this.conclude({ ...after, failure: { ...failure, retryAt, by: this.outside.replica } }, before);
     const { usable } = this.status;
     this.outside.tell({ event: 'failed', flaw, error: cause, retryAt, usable });
     return { error: cause, retryAt };
@@ -543,9 +556,24 @@ export class Source implements Kept {
     if (!this.unsaved && stored.revision === revision && isSame(stored.entry, entry)) return;
     const mayBeNext = !this.unsaved && stored.revision > revision && isAhead === isUndated;
     const isNext = mayBeNext && mayFollow(stored.entry, entry, this.nature);
+    const { failure } = this;
     if (isNext) this.remember(stored);
     else this.settle(stored);
+    this.tellOfOthers(failure);
     this.reckon();
+  }
+
+  /** Says what another hub has met, as far as that is news: whoever looks into this one's log may not have that one's. */
+  private tellOfOthers(before: Failure | undefined): void {
+    const { failure } = this;
+    if (!failure) {
+      if (before) this.outside.tell({ event: 'failure-over' });
+      return;
+    }
+    const { error, retryAt, by } = obstacleOf(failure);
+    // Where all of them meet the same, each try is told by the one that makes it.
+    if (before && causeOf(errorOf(before)) === causeOf(error)) return;
+    this.outside.tell({ event: 'failure-heard', by, error, retryAt, usable: this.status.usable });
   }
 
   /** Where two memories differ and neither comes of the other, finds what is true; the store is told if need be. */
@@ -594,7 +622,7 @@ export class Source implements Kept {
   private get obstacle(): Obstacle | undefined {
     const { failure, storeAway } = this;
     if (!failure || (storeAway && storeAway.retryAt > failure.retryAt)) return storeAway;
-    return { error: errorOf(failure), retryAt: failure.retryAt };
+    return obstacleOf(failure);
   }
 
   private plan(): void {
@@ -603,6 +631,11 @@ export class Source implements Kept {
     const at = this.turn ? Infinity : Math.min(this.unsaved?.againAt ?? Infinity, this.renewalAt);
     this.outside.wake(this, at === Infinity ? undefined : at);
   }
+}
+
+function obstacleOf(failure: Failure): Obstacle {
+  const { retryAt, by } = failure;
+  return { error: errorOf(failure), retryAt, ...(by !== undefined && { by }) };
 }
 
 /** Whether the clock went back since the value was stored. */

@@ -5,6 +5,7 @@ import { Secret } from '../config/secret.js';
 import type { App, Minted, Nature, Need } from '../wechat/platforms/platform.js';
 import { LATE_ARRIVAL_MS, WechatRefusal } from '../wechat/wechat.error.js';
 import { AllowanceSpent } from './allowance.js';
+import { lineOf } from './chronicle.js';
 import { CredentialsService } from './credentials.service.js';
 import type { HostedApp } from './hosted-app.js';
 import type { HubEvent } from './journal.js';
@@ -13,7 +14,7 @@ import type { Source } from './source.js';
 import type { RedisPort } from './store/redis.port.js';
 import { RedisStore } from './store/redis.store.js';
 import { LEASE_MS, StoreUnreachable } from './store/store.js';
-import { NotReplaced, Unavailable } from './unavailable.js';
+import { Closed, NotReplaced, Unavailable } from './unavailable.js';
 
 const classic: Nature = { supersedesAfterMs: 300_000 };
 const stable: Nature = { supersedesAfterMs: 300_000, repeats: 'life-left' };
@@ -85,6 +86,7 @@ class Stage {
     const service = new CredentialsService(
       {
         clock: process,
+        replica: `hub-${index}`,
         random: () => this.luck(index),
         sleep: process.sleep,
         store,
@@ -280,6 +282,50 @@ describe('two hubs', () => {
       }
     });
 
+    it('know which of them has met it, and each says so once, and that it is over', async () => {
+      const stage = new Stage(classic, [wrongSecret, wrongSecret, wrongSecret, value('A')]);
+      const [one, other] = [await stage.open(), await stage.open()];
+      await stage.outcome(one.source.get());
+      await stage.time.pass(100);
+      expect(other.source.status.failure).toMatchObject({ error: wrongSecret, by: 'hub-0' });
+      const told = (hub: Hub): HubEvent[] => hub.events.filter(({ event }) => event.startsWith('fail'));
+      const [heard] = told(other);
+      if (!heard) throw new Error('it was not told');
+      expect(lineOf(heard, stage.now())).toMatchObject({
+        level: 'error',
+        line: {
+          event: 'failure-heard',
+          by: 'hub-0',
+          errcode: 40125,
+          msg: expect.stringMatching(
+            /^shop access-token: the hub hub-0 has met this: WeChat refused: 40125 .* Where other hubs get values, see what is different at that one/,
+          ) as string,
+        },
+      });
+      // There is nothing new in its meeting the same again.
+      await stage.time.pass(600_000);
+      expect(stage.asks).toHaveLength(4);
+      const events = [one, other].map((hub) => told(hub).map(({ event }) => event));
+      for (const each of events) expect(each.filter((event) => event !== 'failed').length).toBeLessThanOrEqual(2);
+      expect(events.flat().filter((event) => event === 'failed')).toHaveLength(3);
+      expect(events[1]).toContain('failure-heard');
+      expect(events.flat()).toContain('failure-over');
+      for (const { source } of [one, other]) expect(source.status.failure).toBeUndefined();
+    });
+
+    it('go by what a hub of an earlier version has met, which did not say who it was', async () => {
+      const stage = new Stage(classic, [busy]);
+      const one = await stage.open();
+      await stage.outcome(one.source.get());
+      const { at, retryAt } = { at: stage.now(), retryAt: stage.now() + 30_000 };
+      const failure = { reason: { wechat: wrongSecret.note }, count: 1, at, retryAt };
+      one.source.hear({ entry: { failure }, revision: one.source.revision + 1 });
+      expect(await stage.outcome(one.source.get())).toMatchObject({ cause: wrongSecret, retryAt });
+      expect(one.source.status.failure).not.toHaveProperty('by');
+      const [heard] = one.events.filter(({ event }) => event === 'failure-heard');
+      expect(heard && lineOf(heard, stage.now()).line.msg).toContain('another hub has met this: WeChat refused: 40125');
+    });
+
     it('let one that is started later try at once where somebody may have mended it, and only there', async () => {
       for (const [failure, asks] of [
         [wrongSecret, [0, 1]],
@@ -291,6 +337,44 @@ describe('two hubs', () => {
         expect(await stage.outcome(next.source.get())).toMatchObject({ cause: failure });
         expect(stage.askers).toEqual(asks);
       }
+    });
+  });
+
+  describe('of which one goes away while its clients wait for the other', () => {
+    const leaving = async (
+      latency: number,
+      answer: Answer,
+    ): Promise<{ stage: Stage; one: Hub; read: Promise<unknown> }> => {
+      const stage = new Stage(classic, [answer, value('B')]);
+      stage.latency = latency;
+      const [one, other] = [await stage.open(), await stage.open()];
+      void one.source.get().catch(() => undefined);
+      await stage.time.pass(50);
+      const read = other.source.get().catch((error: unknown) => error);
+      await stage.time.pass(50);
+      void other.app.close();
+      return { stage, one, read };
+    };
+
+    it('have what that one gets, and nothing more is asked', async () => {
+      const { stage, read } = await leaving(4000, value('A'));
+      expect(await stage.outcome(read)).toMatchObject({ value: 'A' });
+      await stage.time.pass(LEASE_MS);
+      expect(stage.askers).toEqual([0]);
+    });
+
+    it('hear why it got nothing', async () => {
+      const { stage, read } = await leaving(4000, busy);
+      expect(await stage.outcome(read)).toMatchObject({ cause: busy });
+    });
+
+    it('wait for its turn to end at most, should it die', async () => {
+      const { stage, one, read } = await leaving(4000, value('lost'));
+      one.process.kill();
+      const startedAt = stage.now();
+      expect(await stage.outcome(read)).toBeInstanceOf(Closed);
+      expect(stage.now() - startedAt).toBeLessThan(LEASE_MS + SLACK_MS);
+      expect(stage.askers).toEqual([0]);
     });
   });
 
@@ -480,6 +564,30 @@ describe('two hubs', () => {
       const next = await stage.open();
       expect(await stage.credential(next.source.get())).toMatchObject({ value: 'A' });
       expect(stage.asks).toHaveLength(1);
+    });
+
+    it('write again what somebody took out of Redis by hand, and ask for nothing', async () => {
+      const { stage } = await warm(classic, value('B'));
+      await stage.time.pass(30_000);
+      stage.redis.forget();
+      await stage.time.pass(15_000);
+      const next = await stage.open();
+      expect(await stage.credential(next.source.get())).toMatchObject({ value: 'A' });
+      expect(stage.asks).toHaveLength(1);
+    });
+
+    it('hear of what is written after somebody took a record out of Redis by hand, be it by one that came later', async () => {
+      for (const isLater of [false, true]) {
+        const { stage, hubs } = await warm(classic, value('B'), value('C'), value('D'), value('E'));
+        for (const old of ['A', 'B', 'C']) await stage.credential(hubs[1].source.replace(old, allowed));
+        stage.redis.forget();
+        const next = isLater ? await stage.open() : hubs[0];
+        const got = isLater ? next.source.get() : next.source.replace('D', allowed);
+        expect(await stage.credential(got)).toMatchObject({ value: 'E' });
+        await stage.time.pass(3000);
+        for (const { source } of [...hubs, next]) expect(source.current?.value).toBe('E');
+        expect(stage.asks).toHaveLength(5);
+      }
     });
 
     it.each([3_600_000, -3_600_000])(

@@ -2,7 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { type HealthIndicatorResult, HealthIndicatorService } from '@nestjs/terminus';
 import { Audit } from '../audit/audit.js';
 import { LiveConfiguration } from '../config/live-configuration.js';
-import { explain, refusalIn } from '../credentials/chronicle.js';
+import { explain, meaningOf, refusalIn } from '../credentials/chronicle.js';
 import { CredentialsService } from '../credentials/credentials.service.js';
 import { secondsLeft } from '../credentials/policy.js';
 import type { Source } from '../credentials/source.js';
@@ -35,7 +35,8 @@ export class CredentialsHealth {
   store(): HealthIndicatorResult {
     const indicator = this.indicators.check('store');
     const status = this.service.storeStatus;
-    if (!status || status.reachable) return indicator.up();
+    if (!status || (status.reachable && status.faults.size === 0)) return indicator.up();
+    if (status.reachable) return indicator.degraded({ message: [...status.faults].map(meaningOf).join(' ') });
     const seconds = Math.round((this.service.clock.now() - status.since) / 1000);
     const details = { message: `The shared store cannot be reached: ${status.reason ?? 'unknown reason'}.`, seconds };
     return this.service.hasUsable() ? indicator.degraded(details) : indicator.down(details);
@@ -81,6 +82,7 @@ export class CredentialsHealth {
         error: {
           ...(errcode !== undefined && { errcode }),
           advice: explain(failure.error),
+          ...(failure.by !== undefined && { met_by: failure.by }),
           retry_in: Math.max(0, Math.ceil((failure.retryAt - now) / 1000)),
         },
       }),

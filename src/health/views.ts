@@ -24,6 +24,7 @@ const credentialHealth = z
       .object({
         errcode: z.int().exactOptional().describe('What WeChat said.'),
         advice: z.string().describe('What to do.'),
+        met_by: z.string().exactOptional().describe('Which replica met it, by the name of its host.'),
         retry_in: z.int().describe('Seconds until the hub asks again by itself.'),
       })
       .exactOptional(),
@@ -46,7 +47,10 @@ const indicators = z
       .describe('Whether records can be written; absent where none are kept.'),
     credentials: z.object({
       status: state,
-      credentials: z.array(credentialHealth).describe('Those that somebody has asked for.'),
+      credentials: z
+        .array(credentialHealth)
+        .exactOptional()
+        .describe('Those that somebody has asked for; in `details` alone.'),
     }),
   })
   .partial()

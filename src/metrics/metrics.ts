@@ -54,6 +54,11 @@ export class Metrics {
   );
   private readonly unsaved = this.gauge('store_unsaved', 'Credentials that are served, but not stored.', []);
   private readonly storeUp = this.gauge('store_up', 'Whether the store can be reached.', []);
+  private readonly storeFault = this.gauge(
+    'store_fault',
+    'Set to 1 for what is wrong with a shared store that can be reached: why it takes no writes, or that it may forget.',
+    ['fault'],
+  );
   private readonly rotationsLeft = this.gauge('rotations_left', 'Rotations that clients may ask for at this moment.', [
     'app',
   ]);
@@ -175,8 +180,8 @@ export class Metrics {
   }
 
   private look(): void {
-    const { expiry, life, version, failing, rotationsLeft, callsToday, quota } = this;
-    for (const gauge of [expiry, life, version, failing, rotationsLeft, callsToday, quota]) gauge.reset();
+    const { expiry, life, version, failing, storeFault, rotationsLeft, callsToday, quota } = this;
+    for (const gauge of [expiry, life, version, failing, storeFault, rotationsLeft, callsToday, quota]) gauge.reset();
     for (const [app, api, count] of this.today.counts) callsToday.set({ app, api }, count);
     if (!this.watched) return;
     const { credentials } = this.watched;
@@ -201,6 +206,7 @@ export class Metrics {
     this.lookAtAudit();
     this.unsaved.set(unsaved);
     this.storeUp.set((credentials.storeStatus?.reachable ?? true) ? 1 : 0);
+    for (const fault of credentials.storeStatus?.faults ?? []) storeFault.set({ fault }, 1);
     this.refused.set(this.watched.isConfigurationRefused() ? 1 : 0);
   }
 

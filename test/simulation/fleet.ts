@@ -172,6 +172,7 @@ export class Fleet {
     const service = new CredentialsService(
       {
         clock: process,
+        replica: `hub-${index}`,
         random: this.random,
         sleep: process.sleep,
         store: await this.open(process, index),

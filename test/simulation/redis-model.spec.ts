@@ -31,7 +31,9 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     .tuple(name, seen, fc.oneof(owner, fc.constant('')), entry, called)
     .map(([record, ...args]): Step => ['commit', record, [record, ...args]]),
   name.map((record): Step => ['read', record, []]),
-  fc.tuple(fc.nat(9).map(String), fc.nat(3).map(String)).map((args): Step => ['news', '', args]),
+  fc
+    .tuple(fc.nat(9).map(String), fc.nat(3).map(String), fc.constantFrom('', 'write'))
+    .map((args): Step => ['news', '', args]),
   fc.constantFrom('', 'key', 'another').map((key): Step => ['hello', '', [key]]),
 );
 
@@ -117,8 +119,8 @@ describe('the model of Redis', () => {
       await Promise.all(names.map(write));
     }
     for (const args of [
-      ['0', '2'],
-      ['10000', '5'],
+      ['0', '2', ''],
+      ['10000', '5', ''],
     ]) {
       const real = await connection.run('news', keys, args);
       expect(comparable('news', real)).toEqual(comparable('news', model.run('news', keys, args, Date.now())));

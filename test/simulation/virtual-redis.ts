@@ -50,6 +50,11 @@ export class VirtualRedis {
     return this.answersAgainAt;
   }
 
+  /** Somebody takes every record out of it by hand. */
+  forget(): void {
+    this.model.forget();
+  }
+
   freeze(ms: number): void {
     if (this.state !== 'up') return;
     this.state = 'frozen';

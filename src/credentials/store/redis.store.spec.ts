@@ -1,6 +1,6 @@
 import { Redis } from 'ioredis';
 import { randomBytes, randomUUID } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmdirSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
 import { RedisServer } from '../../../test/redis.fixture.js';
@@ -22,6 +22,7 @@ import {
   LEASE_MS,
   type Stored,
   type StoreEvent,
+  type StoreFault,
   StoreRefused,
   StoreUnreachable,
 } from './store.js';
@@ -466,13 +467,98 @@ describe('the store that hubs share', () => {
       await expect(refusal).rejects.toThrow(
         `Redis may throw away what it keeps: its maxmemory-policy is ${policy}. Set it to noeviction.`,
       );
+    });
+
+    it('goes on when it is made so while hubs are in service, and says so, and when that is over', async () => {
+      const hub = await open();
+      for (const policy of ['volatile-lru', 'noeviction']) {
+        await redis.ask('CONFIG', 'SET', 'maxmemory-policy', policy);
+        for (let look = 0; look < 2; look += 1) {
+          hub.pass(2000);
+          await hub.store.catchUp();
+        }
+        await hub.write('shop', policy);
+        expect([policy, hub.store.status.reachable, [...hub.store.status.faults]]).toEqual([
+          policy,
+          true,
+          policy === 'noeviction' ? [] : ['eviction'],
+        ]);
+      }
+      expect(hub.events).toEqual([
+        { event: 'store-fault', fault: 'eviction' },
+        { event: 'store-fault-over', fault: 'eviction' },
+      ]);
+    });
+
+    it('does with one that it meets only when it is in service', async () => {
+      await redis.ask('CONFIG', 'SET', 'maxmemory-policy', 'volatile-lru');
+      const hub = await connect();
       await hub.store.catchUp();
-      expect(hub.store.status).toMatchObject({ reachable: false, reason: expect.stringContaining(policy) as string });
-      await redis.ask('CONFIG', 'SET', 'maxmemory-policy', 'noeviction');
-      hub.pass(1000);
-      await hub.store.catchUp();
-      expect(hub.store.status).toMatchObject({ reachable: true });
+      expect(hub.store.status).toMatchObject({ reachable: true, faults: new Set(['eviction']) });
       await hub.write('shop', 'A');
+    });
+  });
+
+  describe('as for a Redis that takes no writes,', () => {
+    let frail: RedisServer;
+    beforeEach(async () => (frail = await RedisServer.start()));
+    afterEach(() => frail.stop());
+
+    const set = (name: string, value: string) => (): Promise<unknown> => frail.ask('CONFIG', 'SET', name, value);
+    const saves = async (status: 'ok' | 'err'): Promise<void> => {
+      await frail.ask('BGSAVE');
+      await until(async () => String(await frail.ask('INFO', 'persistence')).includes(`bgsave_status:${status}`));
+    };
+
+    it.each<[StoreFault, spoil: () => Promise<unknown>, mend: () => Promise<unknown>]>([
+      ['OOM', set('maxmemory', '1'), set('maxmemory', '0')],
+      ['NOREPLICAS', set('min-replicas-to-write', '1'), set('min-replicas-to-write', '0')],
+      ['READONLY', () => frail.ask('REPLICAOF', '127.0.0.1', '1'), () => frail.ask('REPLICAOF', 'NO', 'ONE')],
+      [
+        'MISCONF',
+        async () => {
+          await set('save', '3600 1000')();
+          mkdirSync(frail.dump);
+          await saves('err');
+        },
+        async () => {
+          rmdirSync(frail.dump);
+          await saves('ok');
+        },
+      ],
+    ])('says so once, lets read, and says when it is over: %s', async (fault, spoil, mend) => {
+      const hub = await Hub.connect(frail, prefix);
+      hubs.push(hub);
+      await hub.open();
+      await hub.write('shop', 'A');
+      await spoil();
+      for (let time = 0; time < 2; time += 1) {
+        await expect(hub.store.grant('shop', 1)).rejects.toThrow(fault);
+        await until(() => hub.isConnected());
+        hub.pass(2000);
+        await hub.store.catchUp();
+        expect([hub.store.status.reachable, [...hub.store.status.faults]]).toEqual([true, [fault]]);
+      }
+      expect((await hub.read('shop'))?.credential?.value).toBe('A');
+      await mend();
+      hub.pass(2000);
+      await hub.store.catchUp();
+      expect(hub.store.status.faults).toEqual(new Set());
+      expect((await hub.store.grant('shop', 1)).lease).toBeDefined();
+      expect(hub.events).toEqual([
+        { event: 'store-fault', fault },
+        { event: 'store-fault-over', fault },
+      ]);
+    });
+
+    it('is met all the same by a hub without a key of its own, where there is one', async () => {
+      const [one, other] = [await Hub.connect(frail, prefix), await Hub.connect(frail, prefix)];
+      hubs.push(one, other);
+      await one.open();
+      await one.write('shop', 'A');
+      await set('maxmemory', '1')();
+      await other.open();
+      expect((await other.read('shop'))?.credential?.value).toBe('A');
     });
   });
 
@@ -526,7 +612,7 @@ describe('the store that hubs share', () => {
       };
       const { store } = hub;
       return new CredentialsService(
-        { clock: hub, random: () => 0, sleep: (ms) => delay(ms), store, wechat, tell: () => undefined },
+        { clock: hub, replica: 'hub', random: () => 0, sleep: (ms) => delay(ms), store, wechat, tell: () => undefined },
         { burst: 3, everyMs: 30_000 },
       );
     }
@@ -638,6 +724,22 @@ describe('the store that hubs share', () => {
       expect(await redis.ask('TTL', keyOf('shop'))).toBeGreaterThan(100);
     });
 
+    it('a record that somebody takes away is soon there again, and newer than it was', async () => {
+      const hub = await open();
+      const service = await serve(hub);
+      const { value } = await tokenOf(service).get();
+      const [key = ''] = (await redis.namesOf(prefix)).filter((each) => each.endsWith('access-token'));
+      const revision = Number(await redis.ask('HGET', key, 'revision'));
+      await redis.ask('DEL', key);
+      await until(() => {
+        hub.pass(10_000);
+        service.renewDue();
+        return redis.ask('EXISTS', key);
+      });
+      expect(Number(await redis.ask('HGET', key, 'revision'))).toBeGreaterThan(revision);
+      expect([(await hub.read(tokenOf(service).name))?.credential?.value, minted]).toEqual([value, [value]]);
+    });
+
     it('there is one record for each name, however often it is written', async () => {
       const hub = await open();
       for (const value of ['A', 'B', 'C']) await hub.write('shop', value);
@@ -659,6 +761,7 @@ describe('the store that hubs share', () => {
         { supersedesAfterMs: 300_000 },
         {
           now: () => hub.now(),
+          replica: 'hub',
           random: () => 0,
           sleep: (ms) => delay(ms),
           store: hub.store,

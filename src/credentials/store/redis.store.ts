@@ -18,9 +18,11 @@ import {
   Store,
   type Stored,
   type StoreEvent,
+  type StoreFault,
   StoreRefused,
   type StoreStatus,
   StoreUnreachable,
+  WRITE_FAULTS,
   type Written,
 } from './store.js';
 
@@ -35,7 +37,9 @@ export interface StoreSurroundings {
 type Shown = readonly [entry: string, revision: string, doubt: string];
 /** What scripts say that write. */
 type Outcome = readonly [now: string, verdict: Verdict | 'elsewhere', heldForMs: string, ...Shown];
-type News = readonly [now: string, server: string, total: string, oldest: string, changes: readonly string[]];
+type News = readonly [now: string, server: string, total: string, oldest: string, changes: string[], ...Fitness];
+/** What it throws away when it has no room left, and why it took no write, if one was tried. */
+type Fitness = readonly [policy: string, refusal: string];
 type Hello = readonly [now: string, server: string, policy: string, total: string, key: string];
 /** A change as it is published. */
 type Message = readonly [number: string, name: string, entry: string, revision: string, doubt: string];
@@ -77,7 +81,8 @@ export class RedisStore extends Store {
   private lookedAt: number;
   private lookAt = -Infinity;
   private recoveredAt = -Infinity;
-  private current: StoreStatus;
+  private current: Omit<StoreStatus, 'faults'>;
+  private readonly faults = new Set<StoreFault>();
   private isMourning = false;
   private isClosed = false;
   private follower: Follower | undefined;
@@ -104,16 +109,21 @@ export class RedisStore extends Store {
 
   /**
    * Makes the acquaintance of the server. Without it, the store is out of reach until the server is there.
-   * @throws StoreUnreachable when it does not answer, StoreRefused when it is not fit to keep credentials, or keeps some
-   *   that this hub cannot open.
+   * @throws StoreUnreachable when it does not answer, or keeps what this hub cannot open; StoreRefused when it may throw
+   *   away what it keeps. While the hub is in service that is a fault, and no reason to do without it.
    */
   async open(): Promise<void> {
-    await this.meet();
+    const policy = await this.meet();
+    if (policy !== WANTED_POLICY) {
+      throw new StoreRefused(
+        `Redis may throw away what it keeps: its maxmemory-policy is ${policy || 'not to be found'}. Set it to ${WANTED_POLICY}.`,
+      );
+    }
     this.reach(undefined);
   }
 
   override get status(): StoreStatus {
-    return this.current;
+    return { ...this.current, faults: this.faults };
   }
 
   override async load(names: readonly string[]): Promise<Map<string, Stored>> {
@@ -189,9 +199,17 @@ export class RedisStore extends Store {
       await this.hearChanges();
       this.reach(undefined);
     } catch (error) {
-      if (!(error instanceof StoreUnreachable || error instanceof StoreRefused)) throw error;
-      this.reach(error instanceof StoreUnreachable ? error.reason : error.message);
+      if (!(error instanceof StoreUnreachable)) throw error;
+      this.reach(error.reason);
     }
+  }
+
+  /** Notes whether something is wrong with the server, and tells when that is new. */
+  private note(fault: StoreFault, isThere: boolean): void {
+    if (this.faults.has(fault) === isThere) return;
+    if (isThere) this.faults.add(fault);
+    else this.faults.delete(fault);
+    this.surroundings.tell({ event: isThere ? 'store-fault' : 'store-fault-over', fault });
   }
 
   /** Notes whether the store was in reach just now, and tells when that is new. */
@@ -218,8 +236,12 @@ export class RedisStore extends Store {
     if (this.isMourning) await this.mourn();
     for (;;) {
       const since = this.heard;
-      const asked = [String(since), String(CHANGES_AT_ONCE)];
-      const [, server, total, oldest, changes] = await this.ask<News>('news', [this.changes, this.count], asked);
+      // Who was refused a write tries one until it is taken: else nobody would know before the next one is due.
+      const refused = WRITE_FAULTS.some((fault) => this.faults.has(fault));
+      const asked = [String(since), String(CHANGES_AT_ONCE), refused ? 'write' : ''];
+      const [, server, total, oldest, changes, policy, refusal] = await this.news(asked);
+      this.note('eviction', policy !== WANTED_POLICY);
+      if (refused) for (const fault of WRITE_FAULTS) this.note(fault, fault === refusal);
       if (server !== this.server || Number(total) < since) {
         await this.meet();
         this.recoveredAt = this.surroundings.clock.now() + RECOVERY_MS;
@@ -257,25 +279,25 @@ export class RedisStore extends Store {
     }
   }
 
-  private async meet(): Promise<void> {
+  private news(asked: readonly string[]): Promise<News> {
+    return this.ask<News>('news', [this.changes, this.count], asked);
+  }
+
+  /** @returns what it throws away when it has no room left. */
+  private async meet(): Promise<string> {
     const key = [`${this.prefix}:key`, this.count];
     const [, server, policy, total, found] = await this.ask<Hello>('hello', key, [this.foundKeys[0] ?? '']);
-    if (policy !== WANTED_POLICY) {
-      throw new StoreRefused(
-        `Redis may throw away what it keeps: its maxmemory-policy is ${policy || 'not to be found'}. Set it to ${WANTED_POLICY}.`,
-      );
-    }
     if (!this.keys) {
       // What other hubs have sealed has to open, and what this one has.
       this.foundKeys = [...new Set([found, ...this.foundKeys])];
       this.cipher = new Cipher(this.foundKeys.flatMap((each) => parseKeys(each) ?? []));
     }
     // Whoever cannot open the newest entry has another key than the other hubs.
-    const last = [String(Number(total) - 1), '1'];
-    const [, , , , [newest]] = await this.ask<News>('news', [this.changes, this.count], last);
+    const [, , , , [newest]] = await this.news([String(Number(total) - 1), '1', '']);
     if (newest !== undefined) await this.read([newest]);
     this.server = server;
     this.heard = Number(total);
+    return policy;
   }
 
   private assertMet(): void {
@@ -302,6 +324,9 @@ export class RedisStore extends Store {
     } catch (error) {
       // Whether it is away altogether, a look tells.
       this.lookAt = 0;
+      const fault = WRITE_FAULTS.find((each) => error instanceof StoreUnreachable && error.reason === each);
+      // Before the acquaintance is made it is out of reach, for the same reason.
+      if (fault && this.server !== undefined) this.note(fault, true);
       throw error;
     }
   }

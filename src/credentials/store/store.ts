@@ -74,12 +74,21 @@ export interface StoreStatus {
   readonly since: number;
   /** Why it cannot be. */
   readonly reason?: string;
+  /** What is wrong with it though it can be reached. */
+  readonly faults: ReadonlySet<StoreFault>;
 }
+
+/** Why a server takes no writes, in the first word of its answers. */
+export const WRITE_FAULTS = ['OOM', 'READONLY', 'MISCONF', 'NOREPLICAS'] as const;
+
+/** What is wrong with a shared store that answers: it takes no writes, or may throw away what it has. */
+export type StoreFault = (typeof WRITE_FAULTS)[number] | 'eviction';
 
 /** What happened to a shared store. */
 export type StoreEvent =
   | { readonly event: 'store-away'; readonly reason: string }
   | { readonly event: 'store-back'; readonly seconds: number }
+  | { readonly event: 'store-fault' | 'store-fault-over'; readonly fault: StoreFault }
   /** It may have less than it had: another server answers, or the same one after a restart. */
   | { readonly event: 'store-changed' }
   | { readonly event: 'store-clock-moved'; readonly seconds: number }
