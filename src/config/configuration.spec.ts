@@ -95,6 +95,7 @@ describe('the environment', () => {
       rotation: { burst: 3, everySeconds: 30 },
       redisPrefix: 'wechat-token-hub',
       maxConnections: 10_000,
+      replayLimit: 2_097_152,
     });
     expect([...apps.keys()]).toEqual(['default']);
     expect(apps.get('default')).toEqual({ identity: `${APPID}/classic`, secret: 'app-secret' });

@@ -1,4 +1,4 @@
-import { All, Controller, Param, Req, Res, UseGuards } from '@nestjs/common';
+import { Controller, Get, HttpCode, Param, Post, Req, Res, UseGuards } from '@nestjs/common';
 import { ApiExcludeController } from '@nestjs/swagger';
 import type { Response } from 'express';
 import { Audit } from '../audit/audit.js';
@@ -24,8 +24,19 @@ export class GatewayController {
     private readonly gateway: Gateway,
   ) {}
 
-  @All('apps/:app/wechat/*path')
-  async call(@Req() request: ClientRequest, @Res() response: Response, @Param('app') name: string): Promise<void> {
+  @Get('apps/:app/wechat/*path')
+  get(@Req() request: ClientRequest, @Res() response: Response, @Param('app') name: string): Promise<void> {
+    return this.call(request, response, name);
+  }
+
+  @Post('apps/:app/wechat/*path')
+  // WeChat says itself what came of it.
+  @HttpCode(200)
+  post(@Req() request: ClientRequest, @Res() response: Response, @Param('app') name: string): Promise<void> {
+    return this.call(request, response, name);
+  }
+
+  private async call(request: ClientRequest, response: Response, name: string): Promise<void> {
     const app = appFor(this, request, 'proxy', name);
     const [written = '', ...rest] = request.originalUrl.split('?');
     const path = written.slice(written.indexOf('/wechat/') + '/wechat'.length);

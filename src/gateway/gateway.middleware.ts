@@ -48,6 +48,7 @@ export class GatewayMiddleware implements NestMiddleware {
   private async pass(target: Target, request: ClientRequest, response: Response): Promise<void> {
     const { dialect, path, query } = target;
     if (!isPlain(path)) throw new Saying(dialect, 'badAddress');
+    if (request.method !== 'GET' && request.method !== 'POST') throw new Saying(dialect, 'postWanted');
     const parameters = new URLSearchParams(query);
     if (path.startsWith('/sns/')) return this.passForUser(target, parameters, request, response);
     const token = parameters.get('access_token') ?? undefined;
