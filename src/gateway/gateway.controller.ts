@@ -1,4 +1,5 @@
 import { All, Controller, Param, Req, Res, UseGuards } from '@nestjs/common';
+import { ApiExcludeController } from '@nestjs/swagger';
 import type { Response } from 'express';
 import { Audit } from '../audit/audit.js';
 import { ClientGuard, type ClientRequest } from '../auth/client.guard.js';
@@ -12,6 +13,8 @@ import { isPlain } from './target.js';
 
 /** The same gateway for programs of one's own: they show their JWT, and need neither token nor secret of WeChat's. */
 @Controller()
+// What it speaks is for WeChat to describe.
+@ApiExcludeController()
 @RawBody()
 @UseGuards(ClientGuard)
 export class GatewayController {

@@ -1,7 +1,10 @@
-import { type MiddlewareConsumer, Module, type NestModule } from '@nestjs/common';
+import { Module, type NestModule } from '@nestjs/common';
 import { ConfigService } from '@nestjs/config';
+import { HttpAdapterHost } from '@nestjs/core';
+import type { NextFunction, Response } from 'express';
 import { Audit } from '../audit/audit.js';
 import { AuthModule } from '../auth/auth.module.js';
+import type { ClientRequest } from '../auth/client.guard.js';
 import { IssuedSecrets } from '../auth/issued-secrets.js';
 import type { Settings } from '../config/environment.js';
 import { LiveConfiguration } from '../config/live-configuration.js';
@@ -52,7 +55,15 @@ import { VirtualTokens } from './virtual-tokens.js';
   ],
 })
 export class GatewayModule implements NestModule {
-  configure(consumer: MiddlewareConsumer): void {
-    consumer.apply(GatewayMiddleware).forRoutes('*path');
+  constructor(
+    private readonly host: HttpAdapterHost,
+    private readonly middleware: GatewayMiddleware,
+  ) {}
+
+  /** Not by Nest's own consumer: Express would show it a part of the address, and take back what it makes of it. */
+  configure(): void {
+    this.host.httpAdapter.use((request: ClientRequest, response: Response, next: NextFunction) => {
+      this.middleware.use(request, response, next);
+    });
   }
 }

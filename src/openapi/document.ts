@@ -10,7 +10,10 @@ type OperationObject = NonNullable<OpenAPIObject['paths'][string]['get']>;
 const DESCRIPTION = `Keeps the access tokens and tickets of WeChat and WeCom apps alive and hands them out.
 
 The hub reads strictly: an unknown, repeated or malformed parameter is 400, paths are taken to the letter, nothing
-redirects. Where a JWT is needed, the roles that are named are the rights that the configuration gives to a client.`;
+redirects. Where a JWT is needed, the roles that are named are the rights that the configuration gives to a client.
+
+WeChat's own API is there as well, for those with the right \`proxy\`: below \`/apps/{app}/wechat\` for programs that show a
+JWT, and at WeChat's own paths for SDKs with a secret of the hub. It is as WeChat describes it.`;
 
 const JWT = `Signed with the key of the client (by HS256, unless the key is of another kind), with the name of the client as
 \`kid\` in the header and \`wechat-token-hub\` as \`aud\`; \`exp\`, \`nbf\` and \`iat\` hold with 30 s of leeway.
