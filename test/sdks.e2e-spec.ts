@@ -1,3 +1,4 @@
+import { jest } from '@jest/globals';
 import CoWechatApi from 'co-wechat-api';
 import easywechat from 'node-easywechat';
 import { createHash } from 'node:crypto';
@@ -6,6 +7,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+// Its index would load a store in MongoDB as well, which the overrides of package.json leave out.
+import Wechat from 'wechat-jssdk/lib/Wechat.js';
 import { digestOf, issueSecret } from '../src/config/issued-secret.js';
 import { APPID, APPSECRET, Stage } from './hub.fixture.js';
 import { Picture } from './simulator/media.js';
@@ -19,6 +22,8 @@ const ISSUED = { default: issueSecret(), mini: issueSecret(), crm: issueSecret()
 const folder = mkdtempSync(join(tmpdir(), 'sdks-'));
 const photo = join(folder, 'photo.png');
 const PHOTO = Buffer.concat([...new Picture(300_000).chunks()]);
+/** What the simulator draws for mini programs. */
+const CODE = Buffer.concat([...new Picture(20_000).chunks()]);
 const CONTENT = '今天 12 点 <开会> & "带上" \\ 电脑😀';
 
 let stage: Stage;
@@ -80,7 +85,7 @@ const SDKS: Readonly<Record<string, (place: Place) => Sdk>> = {
     return {
       token: () => app.getAccessToken().getToken(),
       ticket: () => app.getTicket().getTicket(),
-      followers: async () => (await client.get('cgi-bin/user/get')).toObject() as object,
+      followers: async () => (await client.get('cgi-bin/user/get')).toObject<object>(),
       send: (touser, content) =>
         client.postJson('cgi-bin/message/custom/send', { touser, msgtype: 'text', text: { content } }),
       upload: async () => {
@@ -127,15 +132,15 @@ function expectSignedWith(ticket: string, appid: string, ticketType: 'jsapi' | '
 }
 
 /** Lets WeChat forget the tokens of an account, without a word to the hub. */
-function killAll(appid: string): void {
-  expect(stage.simulator.world.killAll(appid)).toBeGreaterThan(0);
+function killAll(appid: string, errcode = 40001): void {
+  expect(stage.simulator.world.killAll(appid, errcode)).toBeGreaterThan(0);
   stage.simulator.world.clearCalls();
 }
 
 /** Whether WeChat refused a call, and then took it. */
-function expectCalledTwice(path: string): void {
+function expectCalledTwice(path: string, refused = 40001): void {
   const calls = stage.simulator.world.calls.filter((call) => call.path === path);
-  expect(calls.map(({ errcode }) => errcode)).toEqual([40001, 0]);
+  expect(calls.map(({ errcode }) => errcode)).toEqual([refused, 0]);
 }
 
 /** How many requests reach the hub while something is done. */
@@ -208,28 +213,26 @@ describe('node-easywechat, for other platforms', () => {
     const code = await app
       .getClient()
       .postJson('wxa/getwxacodeunlimit', { scene: '场景=1' }, { responseType: 'arraybuffer' });
-    expect(sha256(code.getContent() as Buffer)).toBe(sha256(Buffer.concat([...new Picture(20_000).chunks()])));
+    expect(sha256(code.getContent() as Buffer)).toBe(sha256(CODE));
   });
+
+  const work = ({ url, secret }: Place): InstanceType<typeof easywechat.Work> =>
+    new easywechat.Work({ corp_id: CORP.corpid, secret, http: { baseURL: url }, file_cache: cache() });
 
   describe.each<[string, () => Place]>([
     ['WeCom itself', () => ({ url: stage.simulator.wecomUrl, secret: CORP.secret })],
     ['the hub', () => ({ url: `${stage.url}/wecom`, secret: ISSUED.crm })],
+    ['the hub, without a word of WeCom', () => ({ url: stage.url, secret: ISSUED.crm })],
   ])('works for WeCom, led to %s', (_, place) => {
-    const make = (): InstanceType<typeof easywechat.Work> => {
-      const { url, secret } = place();
-      const http = { baseURL: url };
-      return new easywechat.Work({ corp_id: CORP.corpid, secret, http, file_cache: cache() });
-    };
-
     it('has a token, and tickets that pages can be signed with', async () => {
-      const app = make();
+      const app = work(place());
       expect(await app.getAccessToken().getToken()).toMatch(/^[\w-]{33,512}$/);
       expectSignedWith(await app.getTicket().getTicket(), CORP.corpid);
       expectSignedWith(await app.getTicket().getAgentTicket(CORP.agentid), CORP.corpid, 'agent_config');
     });
 
     it('reads, sends and uploads', async () => {
-      const client = make().getClient();
+      const client = work(place()).getClient();
       const user = await client.get('cgi-bin/user/get', { params: { userid: 'simulated.employee' } });
       expect(user.toObject()).toMatchObject({ errcode: 0, name: '模拟员工' });
       const message = { touser: '@all', msgtype: 'text', agentid: CORP.agentid, text: { content: CONTENT } };
@@ -239,5 +242,80 @@ describe('node-easywechat, for other platforms', () => {
       await client.withFile(photo, 'media').post('cgi-bin/media/upload', { params });
       expect(lastCall('/cgi-bin/media/upload')?.received?.parts).toMatchObject([{ sha256: sha256(PHOTO) }]);
     });
+  });
+
+  it.each([40014, 42001])(
+    'makes one request and sees no error when the token died at WeCom with %i',
+    async (errcode) => {
+      const client = work({ url: `${stage.url}/wecom`, secret: ISSUED.crm }).getClient();
+      const read = () => client.get('cgi-bin/user/get', { params: { userid: 'simulated.employee' } });
+      await read();
+      killAll(CORP.corpid, errcode);
+      expect(await requestsOf(read)).toBe(1);
+      expectCalledTwice('/cgi-bin/user/get', errcode);
+    },
+  );
+});
+
+describe('co-wechat-api, for mini programs', () => {
+  it('logs users in, and draws codes', async () => {
+    const api = new CoWechatApi(MINI.appid, ISSUED.mini);
+    api.prefix = `${stage.url}/cgi-bin/`;
+    api.snsPrefix = `${stage.url}/sns/`;
+    api.wxaPrefix = `${stage.url}/wxa/`;
+    expect(await api.code2Session('code-2')).toHaveProperty('openid');
+    expect(sha256(await api.getWXACodeUnlimit('场景=1'))).toBe(sha256(CODE));
+  });
+});
+
+describe('wechat-jssdk, unmodified', () => {
+  const page = 'https://example.test/';
+
+  /** @param api where it sends calls, if that is not where it has its token from. */
+  const make = ({ url, secret }: Place, api = url): Wechat => {
+    const intervals = jest.spyOn(globalThis, 'setInterval');
+    const wechat = new Wechat({
+      ...{ appId: APPID, appSecret: secret, card: true, accessTokenUrl: `${url}/cgi-bin/token` },
+      ...{ apiUrl: api, ticketUrl: `${api}/cgi-bin/ticket/getticket`, decodeCardCodeUrl: `${api}/card/code/decrypt` },
+      storeOptions: { noInterval: true, fileStorePath: join(cache().path, 'wechat-info.json') },
+    });
+    // Nobody else can stop what it starts, and no test is to wait for it.
+    for (const { value } of intervals.mock.results) (value as NodeJS.Timeout).unref();
+    intervals.mockRestore();
+    return wechat;
+  };
+
+  describe.each(Object.entries(PLACES))('led to %s', (_place, place) => {
+    it('signs pages', async () => {
+      const { timestamp, nonceStr: noncestr, signature } = await make(place()).jssdk.getSignature(page);
+      const claim = { appid: APPID, noncestr, timestamp, url: page, signature };
+      expect(stage.simulator.world.verifySignature(claim)).toEqual({ ok: true });
+    });
+
+    it('logs readers in, with tokens that are none of the hub’s', async () => {
+      expect(await make(place()).oauth.getUserInfo(`code of ${_place}`)).toMatchObject({ nickname: '模拟读者' });
+    });
+
+    it('sends what it has to say', async () => {
+      await make(place()).card.decryptCardCode('卡');
+      expect(lastCall('/card/code/decrypt')?.received?.text).toBe('{"encrypt_code":"卡"}');
+    });
+  });
+
+  it('makes one request and sees no error when the token died at WeChat', async () => {
+    const { card } = make(PLACES['the hub']());
+    await card.decryptCardCode('1');
+    killAll(APPID);
+    expect(await requestsOf(() => card.decryptCardCode('2'))).toBe(1);
+    expectCalledTwice('/card/code/decrypt');
+  });
+
+  it('has its token from the hub and calls WeChat itself: when the token died, it asks again and goes on', async () => {
+    const { card } = make({ url: stage.url, secret: ISSUED.split }, stage.simulator.url);
+    await card.decryptCardCode('1');
+    killAll(APPID);
+    expect(await requestsOf(() => card.decryptCardCode('2'))).toBe(1);
+    expectCalledTwice('/card/code/decrypt');
+    expect(stage.simulator.world.count('/cgi-bin/token')).toBe(1);
   });
 });
