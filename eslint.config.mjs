@@ -73,7 +73,7 @@ export default defineConfig(
     },
   },
   {
-    files: ['src/main.ts', 'src/audit/main.ts', 'test/**/*.ts', 'bench/**/*.ts'],
+    files: ['src/main.ts', 'src/audit/main.ts', 'src/gateway/main.ts', 'test/**/*.ts', 'bench/**/*.ts'],
     rules: { 'no-restricted-properties': 'off' },
   },
   {

@@ -9,6 +9,11 @@ export class Breaker {
   private pauseMs = FIRST_PAUSE_MS;
   private closedFrom = -Infinity;
 
+  /** From when on a call may be made, if none may now. */
+  get retryAt(): number {
+    return this.closedFrom;
+  }
+
   /** Whether a call may be made; after a pause that is one, and what becomes of it decides. */
   allows(now: number): boolean {
     if (this.failures < FAILURES) return true;

@@ -10,7 +10,6 @@ import { TooManyRequests } from '../http/client-budgets.js';
 import { originOf } from '../http/origin.js';
 import { requestIdOf } from '../http/request-id.js';
 import { type Dialect, WechatUnreachable } from '../wechat/wechat.error.js';
-import { TooManyFailures } from './gateway.js';
 import { Saying, type SayingName } from './saying.js';
 import { targetOf } from './target.js';
 
@@ -64,7 +63,7 @@ export class DialectFilter implements ExceptionFilter {
       return { errcode, errmsg, reason, isDenial: DENIALS.has(kind) };
     }
     if (error instanceof UnknownApp || error instanceof Forbidden) return say('notAllowed', error.message);
-    if (error instanceof TooManyRequests || error instanceof TooManyFailures) return say('tooMany', error.message);
+    if (error instanceof TooManyRequests) return say('tooMany', error.message);
     if (error instanceof AllowanceSpent) return say('budgetSpent', error.message);
     if (error instanceof WechatGaveNothing) {
       const refusal = refusalIn(error.cause);

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Audit } from '../audit/audit.js';
 import type { ClientRequest } from '../auth/client.guard.js';
 import type { HostedApp } from '../credentials/hosted-app.js';
+import { TooManyRequests } from '../http/client-budgets.js';
 import { PassingBody } from '../wechat/passing-body.js';
 import type { WechatRelay } from '../wechat/wechat.relay.js';
 import { WechatRefusal, WechatUnreachable } from '../wechat/wechat.error.js';
@@ -33,14 +34,6 @@ export interface PlainPassage extends Omit<Passage, 'app' | 'targetWith' | 'requ
   readonly target: string;
 }
 
-/** The client repeats what fails: WeChat is left alone for a moment. */
-export class TooManyFailures extends Error {
-  constructor() {
-    super('WeChat refused this client several times in a row.');
-    this.name = 'TooManyFailures';
-  }
-}
-
 /** What the gateway needs of the rest of the hub. */
 export interface Surroundings {
   readonly relay: Pick<WechatRelay, 'send'>;
@@ -62,14 +55,14 @@ export class Gateway {
 
   /**
    * Makes a call in the name of an app.
-   * @throws TooManyFailures, Unavailable when the app has no token, WechatUnreachable, AuditUnavailable.
+   * @throws TooManyRequests when WeChat refused the client several times in a row, Unavailable when the app has no token, WechatUnreachable, AuditUnavailable.
    */
   async pass(passage: Passage): Promise<void> {
     const { request, response, app } = passage;
     const { audit, replayLimit } = this.surroundings;
     const now = (): number => this.surroundings.now();
     const breaker = this.breakerOf(passage);
-    if (!breaker.allows(now())) throw new TooManyFailures();
+    if (!breaker.allows(now())) throw new TooManyRequests(breaker.retryAt);
     audit.assertKept();
     const { value: first } = await app.accessToken.get();
     const body = await PassingBody.of(request, replayLimit);

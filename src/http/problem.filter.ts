@@ -10,7 +10,7 @@ import { explain, refusalIn } from '../credentials/chronicle.js';
 import { UnknownTicketType } from '../credentials/credentials.controller.js';
 import { Closed, NotReplaced, Undecided, WechatGaveNothing } from '../credentials/unavailable.js';
 import { StoreUnreachable } from '../credentials/store/store.js';
-import { WechatError } from '../wechat/wechat.error.js';
+import { WechatError, WechatUnreachable } from '../wechat/wechat.error.js';
 import { TooManyRequests } from './client-budgets.js';
 import { originOf } from './origin.js';
 import { MalformedRequest } from './query.js';
@@ -100,6 +100,10 @@ export class ProblemFilter implements ExceptionFilter {
       return { kind: PROBLEMS.closing, particulars: { detail: error.message }, headers: { 'Retry-After': '1' } };
     }
     if (error instanceof WechatGaveNothing) return this.wechatFailed(error);
+    if (error instanceof WechatUnreachable) {
+      const detail = `${error.message}. See whether it did what it was asked before you ask again.`;
+      return { kind: PROBLEMS.callFailed, particulars: { detail }, headers: { 'Retry-After': '1' } };
+    }
     const status = statusOf(error);
     const kind = BY_STATUS[status];
     // Express says so of a path that is not properly percent-encoded.

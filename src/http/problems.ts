@@ -36,6 +36,7 @@ export const PROBLEMS = {
   notReplaced: problem(503, 'not-replaced', 'WeChat could not be asked for a new value; the present one stays'),
   refusedToDecide: problem(502, 'undecided', 'WeChat refused to say whether the value is alive; it stays'),
   undecided: problem(503, 'undecided', 'WeChat could not be asked whether the value is alive; it stays'),
+  callFailed: problem(503, 'call-failed', 'WeChat gave no answer; it may have got the call all the same'),
   auditUnavailable: problem(503, 'audit-unavailable', 'What is handed out cannot be recorded'),
   closing: problem(503, 'shutting-down', 'The hub is shutting down'),
 } as const satisfies Record<string, Problem>;
