@@ -319,3 +319,42 @@ describe('wechat-jssdk, unmodified', () => {
     expect(stage.simulator.world.count('/cgi-bin/token')).toBe(1);
   });
 });
+
+/** What an application writes to feed an SDK from the hub's own API: a token for each call, and a report of one that was refused. */
+class HubAccessToken {
+  private token = '';
+
+  async getToken(): Promise<string> {
+    const { json } = await stage.ask('/apps/mini/access-token');
+    this.token = String(json['access_token']);
+    return this.token;
+  }
+
+  async toQuery(): Promise<{ access_token: string }> {
+    return { access_token: await this.getToken() };
+  }
+
+  async refused(errcode: number): Promise<void> {
+    await stage.post('/apps/mini/access-token/report', { token: this.token, errcode });
+  }
+}
+
+describe('node-easywechat, fed by the application itself', () => {
+  it('calls WeChat with the hub’s token, has it replaced when it dies, and goes on', async () => {
+    const accessToken = new HubAccessToken();
+    const http = { baseURL: stage.simulator.url, throw: false };
+    const app = new easywechat.MiniApp({ app_id: MINI.appid, secret: 'the-secret-stays-in-the-hub', http });
+    app.setAccessToken(accessToken);
+    const call = async () => (await app.getClient().get('cgi-bin/getcallbackip')).toObject<Record<string, unknown>>();
+
+    expect(await call()).toHaveProperty('ip_list');
+    const first = await accessToken.getToken();
+    killAll(MINI.appid);
+    const refused = await call();
+    expect(refused['errcode']).toBe(40001);
+    await accessToken.refused(Number(refused['errcode']));
+    expect(await call()).toHaveProperty('ip_list');
+    expect(await accessToken.getToken()).not.toBe(first);
+    expect(stage.simulator.world.count('/cgi-bin/token')).toBe(1);
+  });
+});
