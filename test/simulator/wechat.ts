@@ -54,7 +54,7 @@ type Handler = (inquiry: Inquiry) => Reply | Refusal;
 type BearerHandler = (inquiry: Inquiry, account: Account) => Reply | Refusal | Download;
 
 /** Where paths begin that take an access token of the account. */
-const bearing = /^\/(cgi-bin|wxa|datacube)\//;
+const bearing = /^\/(cgi-bin|wxa|card|datacube|customservice)\//;
 
 /** Where JSON is labelled as text, success or not. */
 const labelledText = /^\/sns\/|^\/cgi-bin\/media\/get$/;
