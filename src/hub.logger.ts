@@ -9,16 +9,23 @@ const NEST_LEVELS = { debug: 'debug', info: 'log', warn: 'warn', error: 'error' 
 
 type Level = 'debug' | 'info' | 'warn' | 'error' | 'fatal';
 
+/** So much waits at most for a collector that hangs, which must not cost the hub its memory; what is said beyond that is lost. */
+const MOST_WAITING_BYTES = 4 * 1024 * 1024;
+
+/** Node's own queue, as the audit uses it: two ways to a pipe that is full would write into each other's lines. */
+const STDOUT = {
+  write(line: string): void {
+    if (process.stdout.writableLength < MOST_WAITING_BYTES) process.stdout.write(line);
+  },
+};
+
 /** The log of a hub that nobody looks at: a line of JSON for every event, for machines to gather. */
 class JsonLogger implements LoggerService {
   private readonly pino: Logger;
 
   constructor(level: LogLevel) {
-    this.pino = pino({
-      level,
-      timestamp: pino.stdTimeFunctions.isoTime,
-      formatters: { level: (label) => ({ level: label }) },
-    });
+    const timestamp = pino.stdTimeFunctions.isoTime;
+    this.pino = pino({ level, timestamp, formatters: { level: (label) => ({ level: label }) } }, STDOUT);
   }
 
   debug(message: unknown, ...more: unknown[]): void {

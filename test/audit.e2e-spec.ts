@@ -31,6 +31,15 @@ function linesIn(path: string): AuditLine[] {
     .map((line) => JSON.parse(line) as AuditLine);
 }
 
+function isJson(line: string): boolean {
+  try {
+    JSON.parse(line);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** Runs the command that operators have for audits. */
 function audit(args: readonly string[], input = '', key = AUDIT_KEY): [status: number, text: string] {
   const env = { PATH: process.env['PATH'], AUDIT_KEY: key };
@@ -327,8 +336,8 @@ describe('a hub as a process', () => {
     await simulator.stop();
   });
 
-  async function start(more: Readonly<Record<string, string>> = {}): Promise<HubProcess> {
-    const hub = await HubProcess.start({ ...environment, ...more });
+  async function start(more: Readonly<Record<string, string>> = {}, wrapper?: readonly string[]): Promise<HubProcess> {
+    const hub = await HubProcess.start({ ...environment, ...more }, wrapper);
     hubs.push(hub);
     return hub;
   }
@@ -401,6 +410,26 @@ describe('a hub as a process', () => {
     ]);
     expect(audit(['verify', '--restarts', '-'], `${lines.join('\n')}\n`)[0]).toBe(0);
     expect(audit(['verify', '-'], `${lines.join('\n')}\n`)[0]).toBe(1);
+  });
+
+  it('keeps serving while nobody takes what it prints, and tears no line of the audit or the log by that', async () => {
+    // A pipe, as containers have, is filled to the last byte; what Node puts between processes is not.
+    const hub = await start({ AUDIT_FILE: '-' }, ['bash', '-c', 'exec "$@" > >(cat)', '--']);
+    hub.stopListening();
+    const readers = Array.from({ length: 50 }, async () => {
+      for (let i = 0; i < 30; i += 1) expect((await read(hub)).status).toBe(200);
+    });
+    await Promise.all(readers);
+    expect((await ready(hub)).json['details']).toMatchObject({ audit: { status: 'degraded' } });
+    for (let i = 0; i < 30; i += 1) {
+      expect((await ask(`${hub.url}/access-token`, { token: 'of.nobody.here' })).status).toBe(401);
+    }
+    hub.listenAgain();
+    await hub.says(/"event":"gap"/);
+    const lines = hub.output.split('\n').slice(0, -1);
+    expect(lines.filter((line) => !isJson(line))).toEqual([]);
+    const records = lines.filter((line) => line.startsWith('{"audit":1,'));
+    expect(audit(['verify', '-'], `${records.join('\n')}\n`)).toEqual([0, expect.stringContaining('in order')]);
   });
 
   it('does not start on what is no audit', async () => {

@@ -3,7 +3,9 @@ import type { IDeployment } from 'kubernetes-models/apps/v1/Deployment';
 import type { INetworkPolicy } from 'kubernetes-models/networking.k8s.io/v1/NetworkPolicy';
 import type { IPodDisruptionBudget } from 'kubernetes-models/policy/v1/PodDisruptionBudget';
 import type { IConfigMap } from 'kubernetes-models/v1/ConfigMap';
+import type { IEnvVar } from 'kubernetes-models/v1/EnvVar';
 import type { INamespace } from 'kubernetes-models/v1/Namespace';
+import type { IPersistentVolumeClaim } from 'kubernetes-models/v1/PersistentVolumeClaim';
 import type { IService } from 'kubernetes-models/v1/Service';
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -52,13 +54,13 @@ const kustomization = (folder: string): Kustomization =>
   parse(read(`deploy/${folder}/kustomization.yaml`)) as Kustomization;
 const parseAll = (text: string): Manifest[] => parseAllDocuments(text).map((document) => document.toJS() as Manifest);
 
-/** The documents as Kubernetes gets them; undefined where no kustomize is at hand. */
+/** The documents as Kubernetes gets them; undefined where no kustomize is at hand. Folders are below the checkout. */
 function render(folder: string): Manifest[] | undefined {
   for (const [command, ...args] of [
     ['kubectl', 'kustomize'],
     ['kustomize', 'build'],
   ] as const) {
-    const { error, status, stdout, stderr } = spawnSync(command, [...args, `deploy/${folder}`], {
+    const { error, status, stdout, stderr } = spawnSync(command, [...args, folder], {
       cwd: ROOT,
       encoding: 'utf8',
     });
@@ -67,6 +69,15 @@ function render(folder: string): Manifest[] | undefined {
     return parseAll(stdout);
   }
   return undefined;
+}
+
+/** The base with a component. */
+function renderWith(component: string): Manifest[] | undefined {
+  const folder = `build/deploy/${component}`;
+  mkdirSync(join(ROOT, folder), { recursive: true });
+  const written = { resources: ['../../../deploy/base'], components: [`../../../deploy/components/${component}`] };
+  writeFileSync(join(ROOT, folder, 'kustomization.yaml'), JSON.stringify(written));
+  return render(folder);
 }
 
 /** The base is whole without kustomize: its files, and the ConfigMap that is made of one of them. */
@@ -84,6 +95,7 @@ function asWritten(folder: string): Manifest[] {
 const TYPES: Readonly<Record<string, string>> = {
   'v1 ConfigMap': 'kubernetes-models/v1/ConfigMap',
   'v1 Namespace': 'kubernetes-models/v1/Namespace',
+  'v1 PersistentVolumeClaim': 'kubernetes-models/v1/PersistentVolumeClaim',
   'v1 Service': 'kubernetes-models/v1/Service',
   'v1 ServiceAccount': 'kubernetes-models/v1/ServiceAccount',
   'apps/v1 Deployment': 'kubernetes-models/apps/v1/Deployment',
@@ -133,14 +145,23 @@ function byKind(documents: readonly Manifest[]) {
     podLabels: must(metadata?.labels),
     pod: must(pod),
     container,
-    /** The environment as the hub sees it. */
-    environment: Object.fromEntries((container.env ?? []).map(({ name, value }) => [name, must(value)])),
+    environment: environmentOf(must(container.env)),
     service: one('Service') as IService,
     policy: one('NetworkPolicy') as INetworkPolicy,
     budget: one('PodDisruptionBudget') as IPodDisruptionBudget,
     monitor: one('ServiceMonitor') as IServiceMonitor,
     configMap: one('ConfigMap') as IConfigMap,
   };
+}
+
+/** The environment as a hub sees it, in the pod {@link POD}; a variable can refer to those before it. */
+function environmentOf(variables: readonly IEnvVar[]): Readonly<Record<string, string>> {
+  const environment: Record<string, string> = {};
+  for (const { name, value, valueFrom } of variables) {
+    const text = valueFrom?.fieldRef?.fieldPath === 'metadata.name' ? POD : must(value);
+    environment[name] = text.replaceAll(/\$\((\w+)\)/g, (whole, variable: string) => environment[variable] ?? whole);
+  }
+  return environment;
 }
 
 function must<T>(value: T | undefined): T {
@@ -154,8 +175,8 @@ function takes(selector: Readonly<Record<string, string>> | undefined, labels: R
   return wanted.length > 0 && wanted.every(([name, value]) => labels[name] === value);
 }
 
-/** Node's own, which the documentation of the hub need not tell. */
-const NODES_OWN = ['NODE_ENV', 'NODE_OPTIONS'];
+/** Node's own, and what other variables are made of: the documentation of the hub need not tell. */
+const NOT_OURS = ['NODE_ENV', 'NODE_OPTIONS', 'POD_NAME'];
 const DOCUMENTATION = [
   read('README.md'),
   ...readdirSync(join(ROOT, 'docs'))
@@ -165,11 +186,12 @@ const DOCUMENTATION = [
 
 /** Whether the documentation knows a setting, or the secret that a setting names the file of. */
 function isDocumented(setting: string): boolean {
-  const known = setting.replace(/^JWT_KEY_.+$/, 'JWT_KEY_{kid}').replace(/_FILE$/, '');
-  return NODES_OWN.includes(setting) || DOCUMENTATION.includes(`\`${known}\``);
+  const secret = setting.replace(/^JWT_KEY_.+$/, 'JWT_KEY_{kid}').replace(/_FILE$/, '');
+  return [setting, secret].some((name) => NOT_OURS.includes(name) || DOCUMENTATION.includes(`\`${name}\``));
 }
 
-const isSecret = (setting: string): boolean => /^(APPSECRET|STORE_KEY|REDIS_URL|JWT_KEY_.+(?<!_FILE))$/.test(setting);
+const isSecret = (setting: string): boolean =>
+  /^(APPSECRET|STORE_KEY|AUDIT_KEY|REDIS_URL|JWT_KEY_.+(?<!_FILE))$/.test(setting);
 const heapOf = (options: string | undefined): number =>
   Number(/--max-old-space-size=(\d+)/.exec(must(options))?.[1] ?? Number.NaN);
 
@@ -184,7 +206,18 @@ const PATIENCE = Number(/PATIENCE_MS = ([\d_]+)/.exec(read('src/hub.ts'))?.[1]?.
 const SECRETS = '/run/secrets/wechat-token-hub';
 const SECRET_FILE = new RegExp(`(?<=${SECRETS}/)\\w+`, 'g');
 const REDIS = { 'app.kubernetes.io/name': 'redis' };
-const VARIANTS = { base: render('base') ?? asWritten('base'), production: render('overlays/production') };
+const POD = 'wechat-token-hub-7d9f8b6c54-x2x7q';
+const AUDIT_VOLUME = '/var/lib/wechat-token-hub';
+const VARIANTS = {
+  base: render('deploy/base') ?? asWritten('base'),
+  production: render('deploy/overlays/production'),
+  'the base with its audit on a volume': renderWith('audit-volume'),
+};
+/** Where each of them has its audit. */
+const AUDITS: Readonly<Record<string, string>> = {
+  production: '-',
+  'the base with its audit on a volume': `${AUDIT_VOLUME}/${POD}.jsonl`,
+};
 
 describe.each(Object.entries(VARIANTS).flatMap(([name, documents]) => (documents ? [{ name, documents }] : [])))(
   'the manifests of $name',
@@ -249,18 +282,32 @@ describe.each(Object.entries(VARIANTS).flatMap(([name, documents]) => (documents
     test('hold every secret as a file, in a folder whose files Kubernetes renews', () => {
       expect(container.envFrom).toBeUndefined();
       expect(Object.keys(environment).filter(isSecret)).toEqual([]);
-      const files = Object.entries(environment).filter(([setting]) => setting.endsWith('_FILE'));
-      expect(files.map(([setting]) => setting.replace(/_FILE$/, '')).filter(isSecret)).toHaveLength(files.length);
+      const files = Object.entries(environment).filter(([setting]) => isSecret(setting.replace(/_FILE$/, '')));
+      expect(files.length).toBeGreaterThan(3);
       expect(files).toEqual(files.map(([setting]) => [setting, `${SECRETS}/${setting.replace(/_FILE$/, '')}`]));
-      expect(container.volumeMounts).toEqual([
+      expect(container.volumeMounts?.slice(0, 2)).toEqual([
         { name: 'secrets', mountPath: SECRETS, readOnly: true },
         { name: 'config', mountPath: '/etc/wechat-token-hub', readOnly: true },
       ]);
-      expect(pod.volumes).toMatchObject([
+      expect(pod.volumes?.slice(0, 2)).toMatchObject([
         { name: 'secrets', secret: { secretName: 'wechat-token-hub', defaultMode: 0o440 } },
         { name: 'config', configMap: { name: configMap.metadata?.name } },
       ]);
       expect(environment['HUB_CONFIG']).toBe(`/etc/wechat-token-hub/${String(Object.keys(must(configMap.data))[0])}`);
+    });
+
+    test('give the hub nothing to write to but, if its audit is a file, a volume for that', () => {
+      const [, , ...mounts] = must(container.volumeMounts);
+      const [, , ...volumes] = must(pod.volumes);
+      const claims = documents.filter(({ kind }) => kind === 'PersistentVolumeClaim') as IPersistentVolumeClaim[];
+      const isInFile = environment['AUDIT_FILE']?.startsWith(`${AUDIT_VOLUME}/`) ?? false;
+      expect(mounts).toEqual(isInFile ? [{ name: 'audit', mountPath: AUDIT_VOLUME }] : []);
+      expect(volumes).toEqual(
+        claims.map(({ metadata }) => ({ name: 'audit', persistentVolumeClaim: { claimName: metadata?.name } })),
+      );
+      // Pods on several nodes have it at once, and the user of the hub may write there by its group.
+      expect(claims.map(({ spec }) => spec?.accessModes)).toEqual(isInFile ? [['ReadWriteMany']] : []);
+      expect(pod.securityContext?.fsGroup).toBe(pod.securityContext?.runAsGroup);
     });
 
     test('keep to what the pod security standard "restricted" asks for', () => {
@@ -331,7 +378,8 @@ describe.each(Object.entries(VARIANTS).flatMap(([name, documents]) => (documents
         const given = Object.entries(environment).map(
           ([name, value]) => [name, value.replace(SECRETS, folder)] as const,
         );
-        const secrets = { STORE_KEY: Buffer.alloc(32, 7).toString('base64'), REDIS_URL: 'redis://:word@redis:6379/0' };
+        const key = Buffer.alloc(32, 7).toString('base64');
+        const secrets = { STORE_KEY: key, AUDIT_KEY: key, REDIS_URL: 'redis://:word@redis:6379/0' };
         for (const name of secretsOf(environment, must(configMap.data?.['hub.yaml']))) {
           writeFileSync(join(folder, name), name in secrets ? secrets[name as keyof typeof secrets] : secretFor(name));
         }
@@ -339,8 +387,9 @@ describe.each(Object.entries(VARIANTS).flatMap(([name, documents]) => (documents
           { ...Object.fromEntries(given), HUB_CONFIG: join(folder, 'hub.yaml') },
           PLATFORMS,
         );
-        expect([...apps.keys()]).toEqual(name === 'base' ? ['default'] : ['shop', 'default']);
-        expect([...clients.keys()]).toEqual(name === 'base' ? ['web'] : ['shop', 'web']);
+        expect([...apps.keys()]).toEqual(name === 'production' ? ['shop', 'default'] : ['default']);
+        expect([...clients.keys()]).toEqual(name === 'production' ? ['shop', 'web'] : ['web']);
+        expect(settings.audit?.path).toBe(AUDITS[name]);
         expect(settings.redis).toMatchObject({ kind: 'single', host: 'redis' });
         expect(warnings).toEqual([]);
       } finally {

@@ -88,6 +88,16 @@ export class HubProcess {
     }
   }
 
+  /** Takes no more of what it prints, as a collector of logs does that hangs. */
+  stopListening(): void {
+    this.child.stdout?.pause();
+  }
+
+  /** Takes it again, with what has piled up. */
+  listenAgain(): void {
+    this.child.stdout?.resume();
+  }
+
   signal(signal: NodeJS.Signals): void {
     this.child.kill(signal);
   }

@@ -21,12 +21,6 @@ export abstract class Sink {
 
 /** The audit on stdout, among the lines of the log. */
 export class StdoutSink extends Sink {
-  constructor() {
-    super();
-    // Whoever wrote hears of it; unheard, it would end the process.
-    process.stdout.on('error', () => undefined);
-  }
-
   override turnOver(): Promise<boolean> {
     return Promise.resolve(false);
   }

@@ -210,7 +210,7 @@ describe('a trail', () => {
     expect(await Promise.all([first, second])).toEqual(['lost', 'lost']);
     const late = await Promise.all(Array.from({ length: 1000 }, () => append('late')));
     expect(new Set(late)).toEqual(new Set(['lost']));
-    expect(told).toEqual([{ event: 'audit-failed', reason: 'the disk does not answer', isRequired: false }]);
+    expect(told).toEqual([{ event: 'audit-failed', reason: 'a write takes more than 2 s', isRequired: false }]);
 
     disk.isSlow = false;
     disk.answer();

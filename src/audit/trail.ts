@@ -230,7 +230,7 @@ export class Trail {
   private stall(waiting: readonly Waiting[]): void {
     this.isStalled = true;
     const others = this.waiting.splice(0);
-    this.lose(others.length, 'the disk does not answer');
+    this.lose(others.length, 'a write takes more than 2 s');
     this.giveUp([...waiting, ...others]);
   }
 

@@ -1,6 +1,7 @@
 import { Controller, Get, Res } from '@nestjs/common';
 import type { Response } from 'express';
 import { Metrics } from './metrics.js';
+import { show } from './metrics.server.js';
 
 /** What Prometheus asks for, unless it has a port of its own. */
 @Controller()
@@ -8,8 +9,7 @@ export class MetricsController {
   constructor(private readonly metrics: Metrics) {}
 
   @Get('metrics')
-  async show(@Res() response: Response): Promise<void> {
-    const text = await this.metrics.text();
-    response.set('Content-Type', this.metrics.contentType).end(text);
+  show(@Res() response: Response): Promise<void> {
+    return show(this.metrics, response);
   }
 }

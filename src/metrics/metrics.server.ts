@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { pipeline } from 'node:stream/promises';
 import type { Metrics } from './metrics.js';
 
 const RECEIVE_MS = 10_000;
@@ -40,6 +41,13 @@ async function answer({ method, url }: IncomingMessage, response: ServerResponse
     response.writeHead(isThere ? 405 : 404, isThere ? { Allow: 'GET' } : {}).end();
     return;
   }
-  const text = await metrics.text();
-  response.writeHead(200, { 'Content-Type': metrics.contentType, 'Cache-Control': 'no-store' }).end(text);
+  await show(metrics, response);
+}
+
+/** Answers with all figures, or with those that somebody who goes away has taken. */
+export async function show(metrics: Metrics, response: ServerResponse): Promise<void> {
+  const pages = metrics.pages();
+  response.writeHead(200, { 'Content-Type': metrics.contentType, 'Cache-Control': 'no-store' });
+  // The status is out: whatever is wrong now can only end the connection, and the pipeline has done that.
+  await pipeline(pages, response).catch(() => undefined);
 }

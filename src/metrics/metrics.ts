@@ -1,3 +1,4 @@
+import { setImmediate as endOfTurn } from 'node:timers/promises';
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { Audit } from '../audit/audit.js';
 import type { CredentialsService } from '../credentials/credentials.service.js';
@@ -124,15 +125,18 @@ export class Metrics {
     collectDefaultMetrics({ register: this.registry });
   }
 
-  /** The media type of {@link text}. */
+  /** The media type of {@link pages}. */
   get contentType(): string {
     return this.registry.contentType;
   }
 
-  /** All figures, as Prometheus reads them. */
-  text(): Promise<string> {
+  /**
+   * All figures, as Prometheus reads them, a metric at a time: those of ten thousand apps take seconds to write, for which
+   * clients must not wait.
+   */
+  pages(): AsyncIterable<string> {
     this.look();
-    return this.registry.metrics();
+    return this.write();
   }
 
   /** Looks at these from now on, whenever somebody asks for the figures. */
@@ -177,6 +181,13 @@ export class Metrics {
   countAnswered({ client = NONE, app = NONE, route = NONE, status, seconds }: Answered): void {
     this.requests.inc({ client, app, route, status });
     this.duration.observe({ route }, seconds);
+  }
+
+  private async *write(): AsyncGenerator<string> {
+    for (const { name } of this.registry.getMetricsAsArray()) {
+      yield `${await this.registry.getSingleMetricAsString(name)}\n`;
+      await endOfTurn();
+    }
   }
 
   private look(): void {
