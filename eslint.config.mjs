@@ -73,7 +73,14 @@ export default defineConfig(
     },
   },
   {
-    files: ['src/main.ts', 'src/audit/main.ts', 'client/src/sidecar/main.ts', 'test/**/*.ts', 'bench/**/*.ts'],
+    files: [
+      'src/main.ts',
+      'src/audit/main.ts',
+      'client/src/sidecar/main.ts',
+      'client/test/**/*.ts',
+      'test/**/*.ts',
+      'bench/**/*.ts',
+    ],
     rules: { 'no-restricted-properties': 'off' },
   },
   {

@@ -11,7 +11,7 @@ export interface EasywechatApplication {
  * Feeds an application of `node-easywechat` from the hub: its access token, and the ticket that it signs pages with. Calls
  * that shall be repeated when WeChat refuses the token are made within `hub.withToken`.
  *
- * @returns the application. It needs no secret.
+ * @returns the application. Where it insists on a `secret`, any text will do.
  */
 export function feedEasywechat<Application extends EasywechatApplication>(
   app: Application,

@@ -129,10 +129,10 @@ function noHub(missing: string): HubError {
   return new HubError(`What answered is no hub: its answer holds ${missing}`, { status: 200 });
 }
 
-/** What happened, in a few words; of what `fetch` throws, the cause tells it. */
+/** What happened, in a few words; of what `fetch` throws, the cause tells it. Errors may come of another realm. */
 function reasonOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  const { cause } = error as { cause?: { readonly code?: unknown; readonly message?: unknown } | undefined };
-  const reason = cause?.code ?? cause?.message;
-  return typeof reason === 'string' ? reason : error.message;
+  const { message, cause } = Object(error) as { message?: unknown; cause?: unknown };
+  const { code, message: deeper } = Object(cause) as { code?: unknown; message?: unknown };
+  const reason = [code, deeper, message].find((one) => typeof one === 'string' && one !== '');
+  return String(reason ?? error);
 }

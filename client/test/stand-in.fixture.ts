@@ -1,3 +1,6 @@
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { Readable } from 'node:stream';
 import { DrivenClock } from '../../test/simulator/clock.js';
 import { type HubOptions, WechatHub } from '../src/index.js';
 
@@ -31,10 +34,11 @@ export const problem = (status: number, fields: object = {}, headers: Record<str
     headers: { 'Content-Type': 'application/problem+json', ...headers },
   });
 
-/** Stands in for a hub where time is driven: it answers what it is told to, and remembers what it was asked. */
+/** Stands in for a hub, with lives and troubles as a test needs them: it answers what it is told to, and remembers what it was asked. */
 export class StandIn {
   readonly asked: Asked[] = [];
   readonly clock = new DrivenClock();
+  private server: Server | undefined;
   /** What it answers from now on. */
   reply: (asked: Asked) => Reply | Promise<Reply> = () => token(1);
 
@@ -62,6 +66,31 @@ export class StandIn {
       now: () => this.clock.now(),
       ...options,
     });
+  }
+
+  /** Answers over HTTP, too, until it is closed: where it is. */
+  async listen(port = 0): Promise<string> {
+    const server = createServer((incoming, outgoing) => {
+      const headers = Object.entries(incoming.headers).map(([name, value]): [string, string] => [name, String(value)]);
+      this.fetch(`http://hub${incoming.url ?? ''}`, { method: incoming.method ?? '', headers }).then(
+        (reply) => {
+          outgoing.writeHead(reply.status, Object.fromEntries(reply.headers));
+          if (reply.body) Readable.fromWeb(reply.body as never).pipe(outgoing);
+          else outgoing.end();
+        },
+        () => outgoing.destroy(),
+      );
+    });
+    await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
+    this.server = server;
+    return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  }
+
+  /** Answers over HTTP no more. */
+  async close(): Promise<void> {
+    const { server } = this;
+    server?.closeAllConnections();
+    await new Promise((resolve) => (server ? server.close(resolve) : resolve(undefined)));
   }
 
   /** Lets time pass, and what is going on come to rest. */
