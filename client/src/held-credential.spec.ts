@@ -119,6 +119,20 @@ describe('a credential in hand', () => {
     expect(await valueOf(client.accessToken())).toBe('TOKEN-1');
   });
 
+  it('is tried for again after a second, when trouble comes anew', async () => {
+    const hub = new StandIn();
+    const client = hub.client();
+    for (let trouble = 0; trouble < 3; trouble++) {
+      hub.reply = () => refusedConnection;
+      await expect(client.accessToken()).rejects.toThrow('ECONNREFUSED');
+      hub.reply = () => token(trouble + 1, { expires_in: 60, refresh_after: 50 });
+      await hub.pass(1.25);
+      await client.accessToken();
+      await hub.pass(60);
+    }
+    expect(hub.asked).toHaveLength(6);
+  });
+
   it.each([429, 503])('is not asked for again before the time that the hub told with a %i', async (status) => {
     const hub = new StandIn();
     const client = hub.client();

@@ -12,6 +12,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { APPID, APPSECRET, environmentFor, tokenFor, WEB_KEY } from '../../test/hub.fixture.js';
 import { HubProcess } from '../../test/process.fixture.js';
+import { until } from '../../test/redis.fixture.js';
 import { Simulator } from '../../test/simulator/server.js';
 import { Sidecar } from './sidecar.fixture.js';
 import { problem, StandIn, token } from './stand-in.fixture.js';
@@ -71,6 +72,17 @@ describe('the sidecar', () => {
     hub.reply = () => token(++version, { refresh_after: 1 });
     await start().tells('written', 3);
     expect(content()).toMatchObject({ access_token: 'TOKEN-3' });
+  });
+
+  it('does not call it trouble that the hub has nothing newer yet', async () => {
+    hub.reply = ({ headers }) =>
+      headers.has('if-none-match') ? new Response(null, { status: 304 }) : token(1, { refresh_after: 1 });
+    const sidecar = start();
+    await sidecar.tells('written');
+    await until(() => Promise.resolve(hub.asked.length > 2));
+    await sidecar.stop();
+    expect(sidecar.told('failing')).toEqual([]);
+    expect(sidecar.told('written')).toHaveLength(1);
   });
 
   it('lets the file be while its value lives and the hub is in trouble, tells of it once, and takes it away at its end', async () => {
