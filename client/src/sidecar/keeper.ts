@@ -42,7 +42,7 @@ export class Keeper {
   }
 
   private async keep(held: Held): Promise<number> {
-    if (held.version !== this.written?.version) {
+    if (held !== this.written) {
       try {
         await this.file.write(contentOf(held, this.kind, Date.now() - (this.now() - held.askedAt)));
       } catch (error) {
