@@ -29,7 +29,7 @@ const RIM = [
 ];
 
 export default defineConfig(
-  globalIgnores(['dist', 'build', 'coverage', 'node_modules', '**/*.mjs']),
+  globalIgnores(['dist', 'client/dist', 'build', 'coverage', 'node_modules', '**/*.mjs']),
   eslint.configs.recommended,
   tseslint.configs.strictTypeChecked,
   tseslint.configs.stylisticTypeChecked,
@@ -73,8 +73,26 @@ export default defineConfig(
     },
   },
   {
-    files: ['src/main.ts', 'src/audit/main.ts', 'src/gateway/main.ts', 'test/**/*.ts', 'bench/**/*.ts'],
+    files: [
+      'src/main.ts',
+      'src/audit/main.ts',
+      'src/gateway/main.ts',
+      'client/src/sidecar/main.ts',
+      'client/test/**/*.ts',
+      'test/**/*.ts',
+      'bench/**/*.ts',
+    ],
     rules: { 'no-restricted-properties': 'off' },
+  },
+  {
+    files: ['client/src/*.ts'],
+    ignores: ['client/src/node.ts', '**/*.spec.ts'],
+    rules: {
+      'no-restricted-imports': [
+        'error',
+        { patterns: [{ regex: '^[^.]', message: 'It depends on nothing, and runs where there is no Node, too.' }] },
+      ],
+    },
   },
   {
     files: ['**/*.spec.ts', '**/*.e2e-spec.ts'],

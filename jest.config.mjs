@@ -25,6 +25,7 @@ const common = {
 export default {
   projects: [
     { ...common, displayName: 'unit', testMatch: ['<rootDir>/src/**/*.spec.ts', '<rootDir>/test/simulat*/*.spec.ts'] },
+    { ...common, displayName: 'client', testMatch: ['<rootDir>/client/**/*spec.ts'] },
     { ...common, displayName: 'hub', testMatch: ['<rootDir>/test/*.e2e-spec.ts'] },
   ],
   globalSetup: '<rootDir>/test/redis.setup.mjs',

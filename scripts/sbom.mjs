@@ -7,13 +7,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 const omitsOptional = process.argv.includes('--omit-optional');
+// What is ours, as the client is, runs elsewhere.
+const isOurs = (path, { link }) => link || !path.startsWith('node_modules/');
 const isLeftOut = ({ dev, optional, devOptional }) => dev || (omitsOptional && (optional || devOptional));
 
 const read = (name) => JSON.parse(readFileSync(new URL(`../${name}`, import.meta.url), 'utf8'));
-const { devDependencies: _, ...manifest } = read('package.json');
+const withoutWorkshop = ({ devDependencies: _, workspaces: __, ...rest }) => rest;
+const manifest = withoutWorkshop(read('package.json'));
 const lock = read('package-lock.json');
-const { devDependencies: __, ...root } = lock.packages[''];
-const needed = Object.entries(lock.packages).filter(([path, entry]) => path !== '' && !isLeftOut(entry));
+const root = withoutWorkshop(lock.packages['']);
+const needed = Object.entries(lock.packages).filter(([path, entry]) => !isOurs(path, entry) && !isLeftOut(entry));
 
 const workshop = mkdtempSync(join(tmpdir(), 'sbom-'));
 // npm names the whole after its folder.

@@ -13,6 +13,7 @@ interface Locked {
   readonly dev?: boolean;
   readonly devOptional?: boolean;
   readonly hasInstallScript?: boolean;
+  readonly link?: boolean;
 }
 
 const manifest = JSON.parse(read('package.json')) as {
@@ -20,7 +21,8 @@ const manifest = JSON.parse(read('package.json')) as {
   readonly dependencies: Readonly<Record<string, string>>;
 };
 const { packages } = JSON.parse(read('package-lock.json')) as { readonly packages: Readonly<Record<string, Locked>> };
-const locked = Object.entries(packages).filter(([path]) => path !== '');
+/** The client, which is ours, has a folder here and a link to it. */
+const locked = Object.entries(packages).filter(([path, { link }]) => path.startsWith('node_modules/') && !link);
 const nameOf = (path: string): string => path.slice(path.lastIndexOf('node_modules/') + 'node_modules/'.length);
 
 interface Sbom {
@@ -37,6 +39,11 @@ describe('what comes from others', () => {
   it('is known by its hash, wherever it is fetched from', () => {
     expect(locked.filter(([, { integrity }]) => !integrity?.startsWith('sha512-')).map(([path]) => path)).toEqual([]);
     expect(locked.filter(([, { resolved }]) => resolved !== undefined).map(([path]) => path)).toEqual([]);
+  });
+
+  it('is told from what is ours, which nothing is fetched for', () => {
+    const links = Object.values(packages).filter(({ link }) => link);
+    expect(links).toEqual([{ resolved: 'client', link: true }]);
   });
 
   it('is a version and no range, where the hub runs on it', () => {

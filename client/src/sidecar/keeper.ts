@@ -1,0 +1,95 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Held, HeldCredential } from '../held-credential.js';
+import type { Kind } from '../hub-api.js';
+import type { TokenFile } from './token-file.js';
+
+/** What became of the file, for the log; never the credential itself. */
+export type News =
+  | { readonly event: 'written'; readonly version: number; readonly seconds_left: number }
+  | { readonly event: 'failing'; readonly reason: string; readonly seconds_left: number }
+  | { readonly event: 'recovered' }
+  | { readonly event: 'removed'; readonly reason: string };
+
+/** A full disk, say, may have room again. */
+const DISK_PAUSE_MS = 5000;
+/** Timers cannot be set for longer than 24 days; to ask sooner does no harm. */
+const LONGEST_SLEEP_MS = 3_600_000;
+
+/** Keeps the file of one credential fresh for as long as the hub has one, and takes it away when its value is at its end. */
+export class Keeper {
+  private written: Held | undefined;
+  private trouble: string | undefined;
+
+  /** @param now milliseconds of the clock that the credential is held by. */
+  constructor(
+    private readonly kind: Kind,
+    private readonly credential: HeldCredential,
+    private readonly file: TokenFile,
+    private readonly now: () => number,
+    private readonly tell: (news: News) => void,
+  ) {}
+
+  /** Goes on until it is told to stop; what it is about to write by then, it writes. */
+  async run(stop: AbortSignal): Promise<void> {
+    const stopped = new Promise<undefined>((resolve) => stop.addEventListener('abort', () => resolve(undefined)));
+    while (!stop.aborted) {
+      // The hub is not waited for when it is time to go.
+      const held = await Promise.race([this.credential.renew().catch((error: unknown) => error as Error), stopped]);
+      if (held === undefined) return;
+      const pause = held instanceof Error ? await this.bear(held) : await this.keep(held);
+      await delay(Math.min(pause, LONGEST_SLEEP_MS), undefined, { signal: stop }).catch(() => undefined);
+    }
+  }
+
+  private async keep(held: Held): Promise<number> {
+    if (held !== this.written) {
+      try {
+        await this.file.write(contentOf(held, this.kind, Date.now() - (this.now() - held.askedAt)));
+      } catch (error) {
+        this.fail(`the file cannot be written (${codeOf(error)})`);
+        return DISK_PAUSE_MS;
+      }
+      this.written = held;
+      this.tell({ event: 'written', version: held.version, seconds_left: this.secondsLeft });
+    }
+    if (this.trouble !== undefined) this.tell({ event: 'recovered' });
+    this.trouble = undefined;
+    return this.credential.dueAt - this.now();
+  }
+
+  private async bear({ message }: Error): Promise<number> {
+    this.fail(message);
+    const { written } = this;
+    if (!written) return this.credential.dueAt - this.now();
+    if (this.now() >= written.endsAt) {
+      await this.file.remove();
+      this.written = undefined;
+      this.tell({ event: 'removed', reason: 'its value is at its end' });
+      return this.credential.dueAt - this.now();
+    }
+    return Math.min(this.credential.dueAt, written.endsAt) - this.now();
+  }
+
+  private fail(reason: string): void {
+    if (reason !== this.trouble) this.tell({ event: 'failing', reason, seconds_left: this.secondsLeft });
+    this.trouble = reason;
+  }
+
+  private get secondsLeft(): number {
+    return this.written ? Math.max(0, Math.floor((this.written.endsAt - this.now()) / 1000)) : 0;
+  }
+}
+
+/** The fields by which SDKs know a token in a file, and a ticket. The times are epoch seconds, rounded to the safe side. */
+function contentOf({ value, expiresIn }: Held, { kind }: Kind, askedAt: number): string {
+  const gotAt = Math.floor(askedAt / 1000);
+  const fields =
+    kind === 'ticket'
+      ? { ticket: value, got_ticket_at: gotAt, ticket_expires_in: expiresIn }
+      : { access_token: value, got_token_at: gotAt, token_expires_in: expiresIn };
+  return `${JSON.stringify(fields)}\n`;
+}
+
+function codeOf(error: unknown): string {
+  return (error as NodeJS.ErrnoException).code ?? 'unknown error';
+}
