@@ -223,10 +223,10 @@ describe('the audit', () => {
 
   it('has that a secret or a key is another one, once for each, and nothing of it', async () => {
     const secrets = { APPSECRET, JWT_KEY_web: WEB_KEY, SHOP_SECRET: SHOP.secret, CLIENT_KEY };
-    const files = Object.keys(secrets).map((name) => [`${name}_FILE`, join(folder, name)]);
+    const files = Object.fromEntries(Object.keys(secrets).map((name) => [`${name}_FILE`, join(folder, name)]));
     for (const [name, value] of Object.entries(secrets)) writeFileSync(join(folder, name), value);
     const none = Object.fromEntries(Object.keys(secrets).map((name) => [name, undefined]));
-    await stage.restart({ ...none, ...Object.fromEntries(files) });
+    await stage.restart({ ...none, ...files });
     const changed = async (name: string, value: string): Promise<AuditLine[]> => {
       const before = linesIn(path).length;
       writeFileSync(join(folder, name), value);
