@@ -174,7 +174,7 @@ export class Hub {
       const { apps, clients } = configuration.current;
       await audit.note({ event: 'start', outcome: 'started', hub: version, apps: apps.size, clients: clients.size });
       await credentials.apply(configuration.current.apps);
-      metrics.watch({ credentials, audit, isConfigurationRefused: () => configuration.refused !== undefined });
+      metrics.watch({ credentials, audit, ring, isConfigurationRefused: () => configuration.refused !== undefined });
       app.useGlobalInterceptors(new ClientBudgets(settings.clientRate, () => clock.now()), new JsonBody());
       app.useGlobalPipes(new StrictPipe({ exceptionFactory: malformed }));
       app.useGlobalFilters(new ProblemFilter(() => credentials.clock.now(), audit));
