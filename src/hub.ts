@@ -28,7 +28,7 @@ import { HubAdapter } from './http/hub.adapter.js';
 import { JsonBody } from './http/json-body.js';
 import { ProblemFilter } from './http/problem.filter.js';
 import { malformed } from './http/query.js';
-import { sourceAddressOf } from './http/source-address.js';
+import { sourceAddressOf, sourceNetworkOf } from './http/source-address.js';
 import { hubLogger } from './hub.logger.js';
 import { Metrics } from './metrics/metrics.js';
 import { MetricsServer } from './metrics/metrics.server.js';
@@ -86,7 +86,7 @@ async function isOpened(store: RedisStore): Promise<boolean> {
 /** Opens the audit behind the store, whose lock keeps a second hub away from both. */
 async function openAudit({ audit }: Settings, journal: Journal, store: Store): Promise<Audit> {
   try {
-    return await Audit.open(audit, { sourceAddressOf, tell: (event) => journal.tell(event) });
+    return await Audit.open(audit, { sourceAddressOf, sourceNetworkOf, tell: (event) => journal.tell(event) });
   } catch (error) {
     await store.close();
     throw error;
@@ -155,6 +155,7 @@ export class Hub {
       verified,
       now: () => clock.now(),
       answered: (answered) => metrics.countAnswered(answered),
+      shed: (network) => audit.noteShed(network),
       tell: (event) => journal.tell(event),
     });
     const foundations = { configuration, clock, store, journal, audit, ring, verified, metrics };
@@ -173,7 +174,7 @@ export class Hub {
       const { apps, clients } = configuration.current;
       await audit.note({ event: 'start', outcome: 'started', hub: version, apps: apps.size, clients: clients.size });
       await credentials.apply(configuration.current.apps);
-      metrics.watch({ credentials, audit, isConfigurationRefused: () => configuration.refused !== undefined });
+      metrics.watch({ credentials, audit, ring, isConfigurationRefused: () => configuration.refused !== undefined });
       app.useGlobalInterceptors(app.get(ClientBudgets), new JsonBody());
       app.useGlobalPipes(new StrictPipe({ exceptionFactory: malformed }));
       app.useGlobalFilters(new ProblemFilter(() => credentials.clock.now(), audit));
@@ -186,8 +187,7 @@ export class Hub {
     } catch (error) {
       await metricsServer?.close();
       await app.close();
-      await audit.note({ event: 'stop', outcome: 'not-started' });
-      await audit.close();
+      await audit.close('not-started');
       throw error;
     }
     const { port } = app.getHttpServer().address() as AddressInfo;
@@ -206,8 +206,7 @@ export class Hub {
     await Promise.all([this.app.get(CredentialsService).drain(), this.adapter.finish(PATIENCE_MS)]);
     await this.metricsServer?.close();
     await this.app.close();
-    await this.audit.note({ event: 'stop', outcome: 'stopped' });
-    await this.audit.close();
+    await this.audit.close('stopped');
   }
 
   private followConfiguration(): void {

@@ -38,6 +38,8 @@ const METRICS: Readonly<Record<string, readonly string[]>> = {
   wechat_token_hub_store_fault: ['fault'],
   wechat_token_hub_store_unsaved: [],
   wechat_token_hub_configuration_refused: [],
+  wechat_token_hub_issuer_keys: ['client'],
+  wechat_token_hub_issuer_keys_up: ['client'],
   wechat_token_hub_audit_up: [],
   wechat_token_hub_audit_sequence: [],
   wechat_token_hub_audit_failures_total: [],

@@ -1,3 +1,4 @@
+import { jest } from '@jest/globals';
 import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import {
@@ -17,6 +18,7 @@ import { fileURLToPath } from 'node:url';
 import { APPID, APPSECRET, ask, environmentFor, type Reply, Stage, tokenFor, WEB_KEY } from './hub.fixture.js';
 import { HubProcess, SmallDisk } from './process.fixture.js';
 import { Simulator } from './simulator/server.js';
+import { flood } from './wire.fixture.js';
 
 const COMMAND = fileURLToPath(new URL('../dist/audit/main.js', import.meta.url));
 const AUDIT_KEY = randomBytes(32).toString('base64');
@@ -194,6 +196,30 @@ describe('the audit', () => {
     expect(last('refusal')).toMatchObject({ outcome: 'wechat-refused', status: 502, app: 'shop', action: 'read' });
   });
 
+  it('has of a stranger who comes again and again the first times, and how many more there were', async () => {
+    const now = performance.now();
+    // Nothing of the budget of failures comes back meanwhile.
+    jest.spyOn(performance, 'now').mockReturnValue(now);
+    await flood(stage.url, '', 2700, () => 'the.same.again');
+    await stage.restart();
+    const refusals = linesIn(path).filter(({ event }) => event.startsWith('refusal'));
+    expect(refusals.map(({ event }) => event)).toEqual([...Array<string>(100).fill('refusal'), 'refusals']);
+    const [sum] = refusals.slice(-1);
+    // One more for each connection, which it ends with.
+    const count = 2700 + 27 - 100;
+    expect(sum).toMatchObject({ outcome: 'counted', source: '127.0.0.1', count });
+    // Looked at were half of the budget, and those that were on their way when it ran out.
+    expect(count - Number(sum?.['shed'])).toBeGreaterThanOrEqual(2400);
+    expect(count - Number(sum?.['shed'])).toBeLessThan(2600);
+    expect(linesIn(path).map(({ event }) => event)).toEqual([
+      'start',
+      ...refusals.map(({ event }) => event),
+      'stop',
+      'start',
+    ]);
+    expect(audit(['verify', path])[0]).toBe(0);
+  });
+
   it('has none of a request that asked for nothing', async () => {
     const before = linesIn(path).length;
     await stage.ask('/access-token?x=1');
@@ -223,10 +249,12 @@ describe('the audit', () => {
 
   it('has that a secret or a key is another one, once for each, and nothing of it', async () => {
     const secrets = { APPSECRET, JWT_KEY_web: WEB_KEY, SHOP_SECRET: SHOP.secret, CLIENT_KEY };
-    const files = Object.fromEntries(Object.keys(secrets).map((name) => [`${name}_FILE`, join(folder, name)]));
-    for (const [name, value] of Object.entries(secrets)) writeFileSync(join(folder, name), value);
-    const none = Object.fromEntries(Object.keys(secrets).map((name) => [name, undefined]));
-    await stage.restart({ ...none, ...files });
+    const environment: Record<string, string | undefined> = {};
+    for (const [name, value] of Object.entries(secrets)) {
+      writeFileSync(join(folder, name), value);
+      Object.assign(environment, { [name]: undefined, [`${name}_FILE`]: join(folder, name) });
+    }
+    await stage.restart(environment);
     const changed = async (name: string, value: string): Promise<AuditLine[]> => {
       const before = linesIn(path).length;
       writeFileSync(join(folder, name), value);

@@ -5,7 +5,7 @@ import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { APPID, ask, type Asking, type Reply, Stage, tokenFor } from './hub.fixture.js';
-import { exchange, exchangeOne, lasting } from './wire.fixture.js';
+import { exchange, exchangeOne, flood } from './wire.fixture.js';
 
 const CLIENT_KEY = 'client-key-3f6b0c4d8e2f7a1b5c9d7d1e5b9f3a6c';
 const folder = mkdtempSync(join(tmpdir(), 'bounds-'));
@@ -268,25 +268,6 @@ describe('the budget of a client', () => {
     expect(new Set(outcomes)).toEqual(new Set(['200 now', '429 later']));
   });
 });
-
-/** Sends bad tokens from an address as a proxy tells it; the answers that do not end a connection. */
-async function flood(url: string, address: string, count: number, tokenOf: (i: number) => string): Promise<string[]> {
-  const answers: string[] = [];
-  for (let sent = 0; sent < count; sent += 100) {
-    const requests = Array.from({ length: 101 }, (_, i) => [
-      'GET /access-token HTTP/1.1',
-      'Host: hub',
-      `X-Forwarded-For: ${address}`,
-      `Authorization: Bearer ${tokenOf(sent + i)}`,
-      ...(i === 100 ? ['Connection: close'] : []),
-      '',
-      '',
-    ]);
-    const replies = await exchange(url, requests.flat().join('\r\n'));
-    answers.push(...replies.slice(0, -1).map(lasting));
-  }
-  return answers;
-}
 
 describe('a flood of bad tokens', () => {
   const [FLOODER, ELSEWHERE] = ['203.0.113.9', '198.51.100.1'];

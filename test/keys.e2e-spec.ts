@@ -253,6 +253,50 @@ describe('a pod with a projected token', () => {
     await until(async () => (await statusOf(token)) === 401);
   });
 
+  const seen = async (): Promise<[status: unknown, issuers: unknown, metrics: string[]]> => {
+    const { json } = await stage.ask('/health/ready', { token: null });
+    const { text } = await stage.ask('/metrics', { token: null });
+    const metrics = text.match(/^wechat_token_hub_issuer_keys.*/gm) ?? [];
+    return [json['status'], (json['details'] as Record<string, unknown>)['issuers'], metrics];
+  };
+
+  it('is seen in readiness and metrics, with what to do if the keys cannot be had', async () => {
+    clients({ shop: issued() });
+    await stage.restart({ HUB_CONFIG: join(folder, 'hub.json') });
+    expect(await seen()).toEqual(['ok', undefined, []]);
+    issuer.answer = (response) => response.writeHead(403).end();
+    await expectRefused(await issuer.sign(POD));
+    expect(await seen()).toEqual([
+      'degraded',
+      {
+        status: 'degraded',
+        clients: [
+          {
+            client: 'shop',
+            state: 'unusable',
+            keys: 0,
+            error: {
+              advice: expect.stringMatching(/could not be fetched: HTTP status 403\. Until they are there/) as string,
+              seconds: 0,
+            },
+          },
+        ],
+      },
+      ['wechat_token_hub_issuer_keys{client="shop"} 0', 'wechat_token_hub_issuer_keys_up{client="shop"} 0'],
+    ]);
+  });
+
+  it('is seen to be well once the keys are there', async () => {
+    expect(await statusOf(await issuer.sign(POD))).toBe(200);
+    const keys = (JSON.parse(issuer.keySet()) as { keys: unknown[] }).keys.length;
+    const [status, issuers, metrics] = await seen();
+    expect([status, issuers]).toEqual([
+      'ok',
+      { status: 'up', clients: ['shop', 'other'].map((client) => ({ client, state: 'good', keys })) },
+    ]);
+    expect(metrics).toContain('wechat_token_hub_issuer_keys_up{client="other"} 1');
+  });
+
   it('is refused like anybody when the keys cannot be had, and the log says why', async () => {
     issuer.answer = (response) => response.writeHead(403).end();
     const lines: string[] = [];

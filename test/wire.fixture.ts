@@ -53,6 +53,30 @@ export function lasting({ raw }: WireReply): string {
   return raw.replace(/^(date|x-request-id): .*\r\n/gim, '').replace(/"instance":"[^"]*"/, '');
 }
 
+/** Sends bad tokens from an address as a proxy tells it; the answers that do not end a connection. */
+export async function flood(
+  url: string,
+  address: string,
+  count: number,
+  tokenOf: (i: number) => string,
+): Promise<string[]> {
+  const answers: string[] = [];
+  for (let sent = 0; sent < count; sent += 100) {
+    const requests = Array.from({ length: 101 }, (_, i) => [
+      'GET /access-token HTTP/1.1',
+      'Host: hub',
+      `X-Forwarded-For: ${address}`,
+      `Authorization: Bearer ${tokenOf(sent + i)}`,
+      ...(i === 100 ? ['Connection: close'] : []),
+      '',
+      '',
+    ]);
+    const replies = await exchange(url, requests.flat().join('\r\n'));
+    answers.push(...replies.slice(0, -1).map(lasting));
+  }
+  return answers;
+}
+
 /** Only what the hub sends is understood: every body has a Content-Length. */
 function repliesIn(text: string): WireReply[] {
   const replies: WireReply[] = [];

@@ -6,6 +6,7 @@ import { FileSink, type Opened } from './file.sink.js';
 import { AuditKeys } from './keys.js';
 import type { AuditRecord } from './record.js';
 import { StdoutSink } from './sink.js';
+import { Strangers } from './strangers.js';
 import { type AuditEvent, type AuditStatus, NotRecorded, Trail } from './trail.js';
 
 /** An audit is required, and there is none: nobody is given anything. */
@@ -18,13 +19,16 @@ export class AuditUnavailable extends Error {
 
 /** What the audit needs of the rest of the hub. */
 export interface Witness {
-  /** Where a request comes from. */
+  /** Where a request comes from, and the network that counts as one there. */
   sourceAddressOf(request: Asking): string;
+  sourceNetworkOf(request: Asking): string;
   tell(event: AuditEvent): void;
 }
 
 /** Keeps records of who was given what, on whose word what was done, and who was refused; or nothing, if it is off. */
 export class Audit {
+  private readonly strangers = new Strangers((record) => this.note(record));
+
   private constructor(
     private readonly witness: Witness,
     private readonly trail?: Trail,
@@ -75,6 +79,17 @@ export class Audit {
     await this.trail?.append({ ...(request && this.askedBy(request)), ...record }).catch(() => undefined);
   }
 
+  /** Of a stranger who is refused: ends when that is recorded, or counted, or cannot be. */
+  async noteStranger(record: AuditRecord, request: Asking): Promise<void> {
+    if (!this.trail) return;
+    await this.strangers.refused(this.witness.sourceNetworkOf(request), { ...this.askedBy(request), ...record });
+  }
+
+  /** Of a stranger who is refused without a look. */
+  noteShed(network: string): void {
+    if (this.trail) this.strangers.shed(network);
+  }
+
   /**
    * Before something is done on a client's word that cannot be taken back.
    * @throws AuditUnavailable when it is known already that it could not be recorded, and it has to be.
@@ -100,8 +115,10 @@ export class Audit {
     };
   }
 
-  /** Writes what waits, and ends. */
-  async close(): Promise<void> {
+  /** Records that the hub ends, and how; writes what waits, and ends. */
+  async close(outcome: 'stopped' | 'not-started'): Promise<void> {
+    await this.strangers.close();
+    await this.note({ event: 'stop', outcome });
     await this.trail?.close();
   }
 }

@@ -7,6 +7,8 @@ export type AuditedEvent =
   | 'refusal'
   /** WeChat was called on a client's behalf. */
   | 'call'
+  /** Of strangers there were more refusals than are recorded one by one. */
+  | 'refusals'
   /** WeChat was asked for a value. */
   | 'mint'
   /** WeChat refused a value that the hub had not replaced: somebody else asks for the account. */
@@ -43,7 +45,7 @@ export interface AuditRecord {
   readonly value?: string | undefined;
   /** What the client showed as refused. Not written down, either. */
   readonly shown?: string | undefined;
-  /** The address that a request came from, and its id. */
+  /** The address that a request came from, or the network of many, and the id of the request. */
   readonly source?: string | undefined;
   readonly request?: string | undefined;
   /** What a client that was refused wanted to do. */
@@ -55,6 +57,10 @@ export interface AuditRecord {
   readonly api?: string | undefined;
   /** The host of the page that was signed. */
   readonly site?: string | undefined;
+  /** Of what was counted: since when, how many, and how many of them were refused without a look. */
+  readonly since?: string | undefined;
+  readonly count?: number | undefined;
+  readonly shed?: number | undefined;
   readonly faults?: readonly string[] | undefined;
   /** At a start: the version of the hub, and of how many apps and clients it knows. */
   readonly hub?: string | undefined;

@@ -3,7 +3,7 @@ import type { Algorithm, PublicKeyAlgorithm } from '../config/client-key.js';
 import { type Client, isSameAddress, type Issuer, type KeySetAddress } from '../config/clients.js';
 import type { Configuration } from '../config/configuration.js';
 import type { Bearer } from './bearer.js';
-import { type KeySet, KeySetUnavailable } from './key-set.js';
+import { type KeySet, type KeySetStatus, KeySetUnavailable } from './key-set.js';
 
 /** The keys to try on a token, never none. */
 export interface Candidates {
@@ -71,6 +71,16 @@ export class KeyRing {
   knows(kid: string): boolean {
     const { clients, issuers } = this.configuration.current;
     return clients.has(kid) || [...issuers.values()].some((issuer) => this.atHand(issuer, kid) !== undefined);
+  }
+
+  /** How the keys of issuers stand that somebody has wanted, by the clients whose tokens these make. */
+  get issued(): ReadonlyMap<string, KeySetStatus> {
+    const found = new Map<string, KeySetStatus>();
+    for (const { name, issuer } of this.configuration.current.clients.values()) {
+      const status = issuer && this.keySets.get(issuer.name)?.keySet.status;
+      if (status) found.set(name, status);
+    }
+    return found;
   }
 
   private allowed(claimant: Pick<Client, 'keys'> | undefined, algorithm: Algorithm): Candidates {

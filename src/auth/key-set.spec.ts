@@ -156,4 +156,28 @@ describe('the keys of an issuer', () => {
     expect(issuer.keySet.atHand('one')).toBeUndefined();
     expect(issuer.calls).toBe(1);
   });
+
+  it('stand well or not as it was when somebody wanted one, and not at all when nobody did for an hour', async () => {
+    expect(issuer.keySet.status).toBeUndefined();
+    issuer.isAway = true;
+    await expect(issuer.knows('one')).rejects.toThrow('it is away');
+    issuer.now += RETRY_AFTER_MS;
+    await expect(issuer.knows('one')).rejects.toThrow('it is away');
+    expect(issuer.keySet.status).toEqual({
+      keys: 0,
+      failure: { reason: 'it is away', seconds: RETRY_AFTER_MS / 1000 },
+    });
+    issuer.isAway = false;
+    issuer.now += RETRY_AFTER_MS;
+    await issuer.knows('one');
+    expect(issuer.keySet.status).toEqual({ keys: 1 });
+    issuer.isAway = true;
+    issuer.now += RENEW_AFTER_MS + 1;
+    await issuer.knows('one');
+    await settled();
+    issuer.now += 10_000;
+    expect(issuer.keySet.status).toEqual({ keys: 1, failure: { reason: 'it is away', seconds: 10 } });
+    issuer.now += OLD_AFTER_MS;
+    expect(issuer.keySet.status).toBeUndefined();
+  });
 });

@@ -21,6 +21,14 @@ export interface AuthEvent {
   readonly keepsOlder: boolean;
 }
 
+/** How a key set stands. */
+export interface KeySetStatus {
+  /** How many keys are at hand. */
+  readonly keys: number;
+  /** Why newer ones could not be had when somebody wanted them, and for how many seconds that has been so. */
+  readonly failure?: { readonly reason: string; readonly seconds: number };
+}
+
 /** How a key set learns of the world. */
 export interface KeySetSurroundings {
   /** Gets the keys by their kid; whatever it throws leaves those at hand in force. */
@@ -39,7 +47,8 @@ export class KeySet {
   private keys: ReadonlyMap<string, ClientKey> | undefined;
   private fetchedAt = -Infinity;
   private mayFetchAt = -Infinity;
-  private failure: string | undefined;
+  private failure: { readonly reason: string; readonly since: number } | undefined;
+  private wantedAt = -Infinity;
   private fetching: Promise<void> | undefined;
 
   constructor(private readonly surroundings: KeySetSurroundings) {}
@@ -49,19 +58,31 @@ export class KeySet {
    * @throws KeySetUnavailable when the keys were never to be had.
    */
   async find(kid: string): Promise<ClientKey | undefined> {
-    const age = this.surroundings.now() - this.fetchedAt;
+    this.wantedAt = this.surroundings.now();
+    const age = this.wantedAt - this.fetchedAt;
     if (!this.keys?.has(kid) || age > RENEW_AFTER_MS) {
       const renewed = this.renew();
       const mayBeWithdrawn = age > OLD_AFTER_MS && this.failure === undefined;
       if (!this.keys?.has(kid) || mayBeWithdrawn) await renewed;
     }
-    if (!this.keys) throw new KeySetUnavailable(this.failure);
+    if (!this.keys) throw new KeySetUnavailable(this.failure?.reason);
     return this.keys.get(kid);
   }
 
   /** The key of this kid, if it is there, and so new that the issuer need not be asked. */
   atHand(kid: string): ClientKey | undefined {
     return this.surroundings.now() - this.fetchedAt > RENEW_AFTER_MS ? undefined : this.keys?.get(kid);
+  }
+
+  /** How it stands; nothing as long as nobody has come to know, and when nobody has come for an hour. */
+  get status(): KeySetStatus | undefined {
+    const { keys, failure, surroundings } = this;
+    const now = surroundings.now();
+    if (!(keys ?? failure) || now - this.wantedAt > OLD_AFTER_MS) return undefined;
+    return {
+      keys: keys?.size ?? 0,
+      ...(failure && { failure: { reason: failure.reason, seconds: Math.round((now - failure.since) / 1000) } }),
+    };
   }
 
   private async renew(): Promise<void> {
@@ -79,9 +100,10 @@ export class KeySet {
       this.failure = undefined;
       this.mayFetchAt = now() + COOL_DOWN_MS;
     } catch (error) {
-      this.failure = error instanceof KeySetUnavailable ? error.message : 'unknown error';
+      const reason = error instanceof KeySetUnavailable ? error.message : 'unknown error';
+      this.failure = { reason, since: this.failure?.since ?? now() };
       this.mayFetchAt = now() + (this.keys ? COOL_DOWN_MS : RETRY_AFTER_MS);
-      onFailure(this.failure, this.keys !== undefined);
+      onFailure(reason, this.keys !== undefined);
     }
   }
 }

@@ -1,12 +1,14 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { type HealthIndicatorResult, HealthIndicatorService } from '@nestjs/terminus';
 import { Audit } from '../audit/audit.js';
+import { KeyRing } from '../auth/key-ring.js';
 import { LiveConfiguration } from '../config/live-configuration.js';
 import { explain, meaningOf, refusalIn } from '../credentials/chronicle.js';
 import { CredentialsService } from '../credentials/credentials.service.js';
 import { secondsLeft } from '../credentials/policy.js';
+import type { KeySetStatus } from '../auth/key-set.js';
 import type { Source } from '../credentials/source.js';
-import type { CredentialHealth } from './views.js';
+import type { CredentialHealth, IssuerHealth } from './views.js';
 
 /** Says how the hub is, for those who watch it. Nothing that WeChat does makes a hub unready: others are no better off. */
 @Injectable()
@@ -17,6 +19,7 @@ export class CredentialsHealth {
     @Inject(LiveConfiguration)
     private readonly live: LiveConfiguration<{ readonly identity: string }>,
     private readonly records: Audit,
+    private readonly ring: KeyRing,
   ) {}
 
   hub(): HealthIndicatorResult {
@@ -51,6 +54,16 @@ export class CredentialsHealth {
     const seconds = Math.round((Date.now() - status.trouble.since) / 1000);
     const details = { message: `The audit cannot be written: ${status.trouble.reason}.`, seconds };
     return [status.isRequired ? indicator.down(details) : indicator.degraded(details)];
+  }
+
+  /** Nothing where no token of an issuer has come. */
+  issuers(): HealthIndicatorResult[] {
+    const indicator = this.indicators.check('issuers');
+    const clients = [...this.ring.issued].map(([client, status]) => issuerHealthOf(client, status));
+    if (clients.length === 0) return [];
+    return [
+      clients.every(({ state }) => state === 'good') ? indicator.up({ clients }) : indicator.degraded({ clients }),
+    ];
   }
 
   credentials(): HealthIndicatorResult {
@@ -88,4 +101,12 @@ export class CredentialsHealth {
       }),
     };
   }
+}
+
+/** How the keys of the issuer of a client stand. */
+function issuerHealthOf(client: string, { keys, failure }: KeySetStatus): IssuerHealth {
+  if (!failure) return { client, state: keys > 0 ? 'good' : 'unusable', keys };
+  const then = keys > 0 ? 'Those at hand are used on.' : 'Until they are there, the client is refused.';
+  const advice = `The keys of its issuer could not be fetched: ${failure.reason}. ${then} See whether jwks, ca and token are right, and whether the hub may reach it; it asks again when a token comes.`;
+  return { client, state: keys > 0 ? 'failing' : 'unusable', keys, error: { advice, seconds: failure.seconds } };
 }

@@ -25,7 +25,7 @@ export class HealthController {
           () => this.credentials.configuration(),
           () => this.credentials.store(),
           () => this.credentials.credentials(),
-          ...this.credentials.audit().map((audit) => () => audit),
+          ...[...this.credentials.audit(), ...this.credentials.issuers()].map((indicator) => () => indicator),
         ]),
       );
     } catch (error) {

@@ -34,6 +34,22 @@ const credentialHealth = z
 /** How one credential stands; never its value. */
 export type CredentialHealth = Readonly<z.infer<typeof credentialHealth>>;
 
+const issuerHealth = z
+  .object({
+    client: z.string(),
+    state: z
+      .enum(['good', 'failing', 'unusable'])
+      .describe('`failing`: older keys are used, newer ones cannot be fetched; `unusable`: the client is refused.'),
+    keys: z.int().describe('How many keys of its issuer are at hand.'),
+    error: z
+      .object({ advice: z.string().describe('What to do.'), seconds: z.int().describe('For how long it has been so.') })
+      .exactOptional(),
+  })
+  .meta({ id: 'IssuerHealth' });
+
+/** How the keys of the issuer of a client stand. */
+export type IssuerHealth = Readonly<z.infer<typeof issuerHealth>>;
+
 const state = z.enum(['up', 'degraded', 'down']);
 const message = z.string().exactOptional();
 
@@ -45,6 +61,9 @@ const indicators = z
     audit: z
       .object({ status: state, message, seconds: z.int().exactOptional() })
       .describe('Whether records can be written; absent where none are kept.'),
+    issuers: z
+      .object({ status: state, clients: z.array(issuerHealth) })
+      .describe('Whose tokens an issuer makes, if one came within the hour.'),
     credentials: z.object({
       status: state,
       credentials: z

@@ -1,4 +1,3 @@
-import { isIPv6 } from 'node:net';
 import { kidAtAGlance } from '../auth/bearer.js';
 import type { KeyRing } from '../auth/key-ring.js';
 import { Recent } from '../auth/recent.js';
@@ -45,10 +44,10 @@ export class Floods {
 
   /**
    * Whether a request is refused without a look.
+   * @param network where it comes from.
    * @param shown the Authorization header as it came; empty if there was none.
    */
-  isShed(address: string, shown: string): boolean {
-    const network = networkOf(address);
+  isShed(network: string, shown: string): boolean {
     // Nobody there has failed: that is so nearly always.
     if (this.failures.get(network) === undefined) return false;
     const digest = digestOf(shown);
@@ -68,12 +67,12 @@ export class Floods {
   }
 
   /** Remembers that this was no token of a client. */
-  fail(address: string, shown: string): void {
+  fail(network: string, shown: string): void {
     const now = this.surroundings.now();
     const digest = digestOf(shown);
     this.surroundings.verified.forget(digest);
     this.failed.set(digest, now + CERTAIN_MS);
-    for (const [source, limits] of this.budgetsOf(networkOf(address), shown)) {
+    for (const [source, limits] of this.budgetsOf(network, shown)) {
       // What was on its way when the budget ran out is not counted on top.
       if (!this.isCovered(source, limits, now)) continue;
       this.failures.set(source, takeFrom(this.failures.get(source) ?? 0, limits, now));
@@ -93,14 +92,4 @@ export class Floods {
   private isCovered(source: string, limits: BudgetLimits, now: number): boolean {
     return coveredFrom(this.failures.get(source) ?? 0, limits, now) <= now;
   }
-}
-
-/** Whoever has one address of IPv6 has a whole /64 of them. */
-export function networkOf(address: string): string {
-  if (!isIPv6(address)) return address;
-  const [head = '', tail] = address.split('::');
-  const left = head.split(':');
-  const right = tail === undefined ? [] : tail.split(':');
-  const zeros = Array<string>(Math.max(0, 8 - left.length - right.length)).fill('0');
-  return `${[...left, ...zeros, ...right].slice(0, 4).join(':')}::/64`;
 }

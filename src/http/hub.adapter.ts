@@ -33,7 +33,7 @@ import {
 } from './problems.js';
 import { readQuery } from './query.js';
 import { giveRequestId, requestIdOf } from './request-id.js';
-import { sourceAddressOf, traceSource } from './source-address.js';
+import { sourceNetworkOf, traceSource } from './source-address.js';
 
 /** A connection in use has its next request within this. */
 const FAREWELL_MS = 250;
@@ -61,6 +61,8 @@ export interface Surroundings {
   now(): number;
   /** Told of every request when it was answered, or given up. */
   answered(answered: Answered): void;
+  /** Told of every request that was refused without a look, by the network that it came from. */
+  shed(network: string): void;
   tell(event: HubEvent): void;
 }
 
@@ -156,7 +158,7 @@ export class HubAdapter extends ExpressAdapter {
       if (!pending.delete(settle)) return;
       this.answering -= 1;
       if (!isShed && response.statusCode === UNAUTHENTICATED.kind.status) {
-        this.floods.fail(sourceAddressOf(request), request.headers.authorization ?? '');
+        this.floods.fail(sourceNetworkOf(request), request.headers.authorization ?? '');
       }
       this.surroundings.answered(answeredOf(request, response, (performance.now() - startedAt) / 1000));
       if (this.answering === 0) for (const tell of this.quiet.splice(0)) tell();
@@ -169,8 +171,10 @@ export class HubAdapter extends ExpressAdapter {
     if (this.isClosing) response.setHeader('Connection', 'close');
     giveRequestId(request, response);
     if (flaw) refuse(response, flaw);
-    else if (isShed) refuse(response, UNAUTHENTICATED);
-    else this.getInstance<Express>()(request, response);
+    else if (isShed) {
+      this.surroundings.shed(sourceNetworkOf(request));
+      refuse(response, UNAUTHENTICATED);
+    } else this.getInstance<Express>()(request, response);
   }
 
   /** The requests of a connection that are being answered. When it breaks off, Node tells nothing of those in line. */
@@ -188,7 +192,7 @@ export class HubAdapter extends ExpressAdapter {
   /** Whether it is of a flood of bad tokens: only where a token is wanted, and all else is right. */
   private isShed(request: IncomingMessage): boolean {
     const { url = '', method = '', headers } = request;
-    if (OPEN_PATHS.test(url) || !this.floods.isShed(sourceAddressOf(request), headers.authorization ?? ''))
+    if (OPEN_PATHS.test(url) || !this.floods.isShed(sourceNetworkOf(request), headers.authorization ?? ''))
       return false;
     const [path = ''] = url.replace(ORIGIN, '').split('?');
     return methodsOf(this.getInstance<Express>(), path).includes(method);

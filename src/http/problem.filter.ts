@@ -39,7 +39,7 @@ export class ProblemFilter implements ExceptionFilter {
   /** @param now epoch milliseconds of the clock by which errors tell when to try again. */
   constructor(
     private readonly now: () => number,
-    private readonly audit: Pick<Audit, 'note'>,
+    private readonly audit: Pick<Audit, 'note' | 'noteStranger'>,
   ) {}
 
   async catch(error: unknown, host: ArgumentsHost): Promise<void> {
@@ -51,7 +51,7 @@ export class ProblemFilter implements ExceptionFilter {
     const { kind, particulars, headers } = this.replyTo(error);
     const request = host.switchToHttp().getRequest<Asking>();
     this.note(error, kind, request);
-    if (isRefusal(kind)) await this.audit.note(refusalOf(error, kind, request), request);
+    if (isRefusal(kind)) await this.record(error, kind, request);
     // Constant bodies show nothing of the request, and its id is part of that.
     const instance = particulars && { ...particulars, instance: requestIdOf(response) };
     sendProblem(response, kind, instance, headers);
@@ -75,6 +75,17 @@ export class ProblemFilter implements ExceptionFilter {
       this.logger.warn({ ...line, msg: `Request ${requestId ?? ''}: refused a token${who}: ${error.reason}.` });
     } else if (status >= 500) this.logger.warn(line);
     else this.logger.log(line);
+  }
+
+  private record(error: unknown, { type, status }: Problem, request: Asking): Promise<void> {
+    const refusal: AuditRecord = {
+      event: 'refusal',
+      outcome: type.replace('/problems/', ''),
+      status,
+      action: request.action,
+    };
+    if (!(error instanceof Unauthenticated)) return this.audit.note(refusal, request);
+    return this.audit.noteStranger({ ...refusal, claimed: error.kid, reason: error.reason }, request);
   }
 
   private replyTo(error: unknown): Refusal {
@@ -138,12 +149,6 @@ export class ProblemFilter implements ExceptionFilter {
 /** Whether somebody was denied something, and not only misunderstood. */
 function isRefusal({ status }: Problem): boolean {
   return [401, 403, 404, 429].includes(status) || status >= 500;
-}
-
-/** A refusal as the audit has it. */
-function refusalOf(error: unknown, { type, status }: Problem, { action }: Asking): AuditRecord {
-  const stranger = error instanceof Unauthenticated ? { claimed: error.kid, reason: error.reason } : {};
-  return { event: 'refusal', outcome: type.replace('/problems/', ''), status, action, ...stranger };
 }
 
 /** What it is when WeChat refused, and when it said nothing. */

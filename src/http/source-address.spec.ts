@@ -1,7 +1,7 @@
 import { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import { networksOf } from '../config/networks.js';
-import { sourceAddressOf, traceSource } from './source-address.js';
+import { sourceAddressOf, sourceNetworkOf, traceSource } from './source-address.js';
 
 /** Where a request comes from that was sent by `peer`, with these headers, to a hub that believes these proxies. */
 function sourceOf(peer: string, headers: Readonly<Record<string, string>>, trusted?: string): string {
@@ -70,6 +70,21 @@ describe('the source of a request', () => {
   it('is looked for through a few proxies and not through thousands', () => {
     expect(sourceOf('10.1.2.3', forwarded('10.0.0.1, '.repeat(1000) + '10.0.0.2'), '10.0.0.0/8')).toBe('10.0.0.1');
     expect(sourceOf('10.1.2.3', forwarded(`1.1.1.1${', 10.0.0.1'.repeat(1000)}`), '10.0.0.0/8')).toBe('10.0.0.1');
+  });
+});
+
+describe('the network of a request', () => {
+  it.each([
+    ['203.0.113.9', '203.0.113.9'],
+    ['2001:db8::1', '2001:db8::/64'],
+    ['2001:db8:0:0:ffff::1', '2001:db8::/64'],
+    ['2001:db8::aaaa:bbbb:cccc:dddd', '2001:db8::/64'],
+    ['2001:db8:0:1::1', '2001:db8:0:1::/64'],
+    ['::1', '::/64'],
+    ['::ffff:203.0.113.9', '203.0.113.9'],
+  ])('is one place, where an address of it is cheap, too: %s', (address, network) => {
+    const request = new IncomingMessage({ remoteAddress: address } as Socket);
+    expect(sourceNetworkOf(request)).toBe(network);
   });
 });
 

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { type BlockList, isIP, SocketAddress } from 'node:net';
+import { type BlockList, isIP, isIPv6, SocketAddress } from 'node:net';
 
 /** More proxies in a row than anybody has; what is further to the left was made up. */
 const MAX_HOPS = 16;
@@ -11,6 +11,17 @@ const addresses = new WeakMap<IncomingMessage, string>();
  */
 export function sourceAddressOf(request: IncomingMessage): string {
   return addresses.get(request) ?? canonical(request.socket.remoteAddress ?? '') ?? '';
+}
+
+/** Where a request came from, as one place: an address of IPv4, or a /64 of IPv6, of which whoever has one has all. */
+export function sourceNetworkOf(request: IncomingMessage): string {
+  const address = sourceAddressOf(request);
+  if (!isIPv6(address)) return address;
+  const [head = '', tail] = address.split('::');
+  const [left, right] = [head, tail ?? ''].map((part) => part.split(':').filter(Boolean)) as [string[], string[]];
+  const zeros = Array<string>(Math.max(0, 8 - left.length - right.length)).fill('0');
+  const network = [...left, ...zeros, ...right].slice(0, 4).join(':');
+  return `${canonical(`${network}::`) ?? network}/64`;
 }
 
 /**

@@ -1,6 +1,7 @@
 import { setImmediate as endOfTurn } from 'node:timers/promises';
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { Audit } from '../audit/audit.js';
+import type { KeyRing } from '../auth/key-ring.js';
 import type { CredentialsService } from '../credentials/credentials.service.js';
 import { causeOf } from '../credentials/chronicle.js';
 import type { HubEvent } from '../credentials/journal.js';
@@ -25,6 +26,7 @@ export interface Answered {
 export interface Watched {
   readonly credentials: Pick<CredentialsService, 'all' | 'clock' | 'storeStatus'>;
   readonly audit: Pick<Audit, 'status'>;
+  readonly ring: Pick<KeyRing, 'issued'>;
   isConfigurationRefused(): boolean;
 }
 
@@ -77,6 +79,17 @@ export class Metrics {
     'configuration_refused',
     'Whether the newest configuration is refused, and an older one in force.',
     [],
+  );
+
+  private readonly issuerKeys = this.gauge(
+    'issuer_keys',
+    'Keys at hand of the issuer that makes the tokens of a client, if one of these came within the hour.',
+    ['client'],
+  );
+  private readonly issuerKeysUp = this.gauge(
+    'issuer_keys_up',
+    'Whether these keys could be fetched when they were wanted last.',
+    ['client'],
   );
 
   private readonly refreshes = this.counter('refreshes_total', 'Times that WeChat was asked for a new value.', [
@@ -191,8 +204,10 @@ export class Metrics {
   }
 
   private look(): void {
-    const { expiry, life, version, failing, storeFault, rotationsLeft, callsToday, quota } = this;
-    for (const gauge of [expiry, life, version, failing, storeFault, rotationsLeft, callsToday, quota]) gauge.reset();
+    const { expiry, life, version, failing, storeFault, rotationsLeft, callsToday, quota, issuerKeys, issuerKeysUp } =
+      this;
+    const standing = [expiry, life, version, failing, storeFault, rotationsLeft, callsToday, quota, issuerKeys];
+    for (const gauge of [...standing, issuerKeysUp]) gauge.reset();
     for (const [app, api, count] of this.today.counts) callsToday.set({ app, api }, count);
     if (!this.watched) return;
     const { credentials } = this.watched;
@@ -213,6 +228,10 @@ export class Metrics {
         life.set({ app, kind }, Math.round((credential.expiresAt - credential.issuedAt) / 1000));
         version.set({ app, kind }, credential.version);
       }
+    }
+    for (const [client, { keys, failure }] of this.watched.ring.issued) {
+      issuerKeys.set({ client }, keys);
+      issuerKeysUp.set({ client }, failure ? 0 : 1);
     }
     this.lookAtAudit();
     this.unsaved.set(unsaved);
