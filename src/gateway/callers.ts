@@ -36,6 +36,8 @@ export interface Introduction {
   readonly grant?: { readonly type: string | undefined; readonly expected: string };
 }
 
+const OWNERS_GOOD_FOR_MS = 1000;
+
 /** Tells who shows a secret or a token, in the order in which WeChat finds fault. */
 export class Callers {
   /** WeChat's own tokens that clients were given, with the end of their lives; in that order, nearly. */
@@ -43,6 +45,12 @@ export class Callers {
     string,
     { readonly client: Client; readonly app: string; readonly endsAt: number }
   >();
+
+  /** The apps by their tokens, as they were a moment ago. */
+  private owners: { readonly at: number; readonly byToken: ReadonlyMap<string, Bearer> } = {
+    at: -Infinity,
+    byToken: new Map(),
+  };
 
   constructor(
     private readonly credentials: Pick<CredentialsService, 'app' | 'all' | 'clock'>,
@@ -101,11 +109,16 @@ export class Callers {
     return false;
   }
 
-  /** The app whose present token it is. */
+  /** The app whose present token it is. Of ten thousand apps, strangers must not have each looked at every time. */
   private ownerOf(token: string): Bearer | undefined {
-    for (const [name, { accessToken }] of this.credentials.all) {
-      if (accessToken.current?.value === token) return { app: name };
+    const now = this.credentials.clock.now();
+    if (now >= this.owners.at + OWNERS_GOOD_FOR_MS) {
+      const byToken = new Map<string, Bearer>();
+      for (const [app, { accessToken }] of this.credentials.all) {
+        if (accessToken.current) byToken.set(accessToken.current.value, { app });
+      }
+      this.owners = { at: now, byToken };
     }
-    return undefined;
+    return this.owners.byToken.get(token);
   }
 }

@@ -1,6 +1,6 @@
 import { type ArgumentsHost, Catch, type ExceptionFilter, Injectable, Logger } from '@nestjs/common';
 import type { ServerResponse } from 'node:http';
-import { Audit } from '../audit/audit.js';
+import { Audit, AuditUnavailable } from '../audit/audit.js';
 import { type Asking, clientOf } from '../auth/client.guard.js';
 import { Forbidden, UnknownApp } from '../auth/rights.js';
 import { AllowanceSpent } from '../credentials/allowance.js';
@@ -48,7 +48,8 @@ export class DialectFilter implements ExceptionFilter {
     const msg = `Request ${requestId}: errcode ${errcode} (${reason}).`;
     this.logger.log({ event: 'refused', requestId, ...who, errcode, msg });
     if (isDenial) {
-      await this.audit.note({ event: 'refusal', outcome: 'refused', status: 200, errcode, reason }, request);
+      const refusal = { event: 'refusal', outcome: 'refused', status: 200, errcode, reason } as const;
+      await (client === undefined ? this.audit.noteStranger(refusal, request) : this.audit.note(refusal, request));
     }
     sendJson(response, { errcode, errmsg: `${errmsg}, hub request id: ${requestId}` });
   }
@@ -71,8 +72,8 @@ export class DialectFilter implements ExceptionFilter {
       const words = isTold ? refusal : say('busy');
       return { errcode: words.errcode, errmsg: words.errmsg, reason: explain(error.cause), isDenial: false };
     }
-    if (error instanceof WechatUnreachable || error instanceof Closed) return say('busy', error.message);
-    if ((error as NodeJS.ErrnoException).code === 'ECONNRESET') return say('busy', 'the client went away');
+    const isForeseen = [WechatUnreachable, Closed, AuditUnavailable].some((kind) => error instanceof kind);
+    if (isForeseen) return say('busy', (error as Error).message);
     this.logger.error(`A request of an SDK failed in a way that nobody foresaw: ${originOf(error)}`);
     return say('busy', 'nobody foresaw it');
   }

@@ -69,14 +69,15 @@ export class GatewayMiddleware implements NestMiddleware {
     request: ClientRequest,
     response: Response,
   ): Promise<void> {
-    if (OF_USERS.has(path)) return this.gateway.passPlainly({ request, response, path, target: `${path}?${query}` });
+    const passage = { request, response, path, dialect };
+    if (OF_USERS.has(path)) return this.gateway.passPlainly({ ...passage, target: `${path}?${query}` });
     if (!LOGINS.has(path)) throw new Saying(dialect, 'notAllowed');
     const [appid, secret] = [parameters.get('appid') ?? undefined, parameters.get('secret') ?? undefined];
     const caller = this.callers.bySecret(dialect, { appid, secret });
     this.admit(caller, request, path);
     const real = withParameter(query, 'secret', caller.app.secret.reveal());
     if (real === undefined) throw new Saying(dialect, 'badAddress');
-    return this.gateway.passPlainly({ request, response, path, target: `${path}?${real}` }, caller.app);
+    return this.gateway.passPlainly({ ...passage, target: `${path}?${real}` });
   }
 
   private admit({ client, name }: Caller, request: ClientRequest, path: string): void {

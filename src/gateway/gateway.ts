@@ -5,7 +5,7 @@ import type { HostedApp } from '../credentials/hosted-app.js';
 import { TooManyRequests } from '../http/client-budgets.js';
 import { PassingBody } from '../wechat/passing-body.js';
 import type { WechatRelay } from '../wechat/wechat.relay.js';
-import { WechatRefusal, WechatUnreachable } from '../wechat/wechat.error.js';
+import { type Dialect, WechatRefusal, WechatUnreachable } from '../wechat/wechat.error.js';
 import { Beginning } from './beginning.js';
 import { Breaker } from './breaker.js';
 
@@ -28,10 +28,11 @@ export interface Passage {
   targetWith(token: string): string;
 }
 
-/** A call that is made as it is: with a user's token, or with none. */
-export interface PlainPassage extends Omit<Passage, 'app' | 'targetWith' | 'request'> {
-  readonly request: IncomingMessage;
+/** A call that is made as it is, once: it carries the code of a user's login, or a user's own token. */
+export interface PlainPassage extends Pick<Passage, 'request' | 'response' | 'path'> {
+  /** Path and query at WeChat. */
   readonly target: string;
+  readonly dialect: Dialect;
 }
 
 /** What the gateway needs of the rest of the hub. */
@@ -55,7 +56,8 @@ export class Gateway {
 
   /**
    * Makes a call in the name of an app.
-   * @throws TooManyRequests when WeChat refused the client several times in a row, Unavailable when the app has no token, WechatUnreachable, AuditUnavailable.
+   * @throws TooManyRequests when WeChat refused the client several times in a row, Unavailable when the app has no token,
+   *   WechatUnreachable when no answer comes, AuditUnavailable.
    */
   async pass(passage: Passage): Promise<void> {
     const { request, response, app } = passage;
@@ -68,7 +70,7 @@ export class Gateway {
     const body = await PassingBody.of(request, replayLimit);
     const gone = goneWith(response);
     const call = async (token: string): Promise<[IncomingMessage, Beginning]> => {
-      const answer = await this.send(request, app, passage.targetWith(token), body, gone);
+      const answer = await this.send(request, app.dialect, passage.targetWith(token), body, gone);
       return [answer, await beginningOf(answer)];
     };
     try {
@@ -92,16 +94,19 @@ export class Gateway {
     }
   }
 
-  /** Makes a call as it is. @throws WechatUnreachable */
-  async passPlainly({ request, response, target }: PlainPassage, app?: HostedApp): Promise<void> {
-    const body = await PassingBody.of(request, this.surroundings.replayLimit);
-    const answer = await this.send(request, app ?? { dialect: 'wechat' }, target, body, goneWith(response));
-    await passBack(answer, await beginningOf(answer), response);
+  /** Makes a call as it is, and only once. @throws WechatUnreachable, AuditUnavailable */
+  async passPlainly({ request, response, path, target, dialect }: PlainPassage): Promise<void> {
+    const { audit, replayLimit } = this.surroundings;
+    const body = await PassingBody.of(request, replayLimit);
+    const answer = await this.send(request, dialect, target, body, goneWith(response));
+    const beginning = await beginningOf(answer);
+    await audit.give(request, { event: 'call', outcome: 'passed', api: path, errcode: beginning.errcode });
+    await passBack(answer, beginning, response);
   }
 
   private send(
     request: IncomingMessage,
-    { dialect }: Pick<HostedApp, 'dialect'>,
+    dialect: Dialect,
     target: string,
     body: PassingBody,
     signal: AbortSignal,
@@ -147,6 +152,7 @@ async function passBack(answer: IncomingMessage, beginning: Beginning, response:
 /** Aborted when the client has gone away before it had its answer. */
 function goneWith(response: ServerResponse): AbortSignal {
   const gone = new AbortController();
+  if (response.closed) gone.abort();
   response.once('close', () => {
     if (!response.writableFinished) gone.abort();
   });

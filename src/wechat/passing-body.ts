@@ -2,6 +2,17 @@ import type { IncomingMessage } from 'node:http';
 import type { Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 
+/** Whoever sent a body went away in the middle of it. */
+export class BrokenOff extends Error {
+  /** In the words of HTTP, should anybody hear of it. */
+  readonly status = 400;
+
+  constructor() {
+    super('The request broke off.');
+    this.name = 'BrokenOff';
+  }
+}
+
 /**
  * The body of a request on its way to WeChat. What fits is kept, so that it can be sent again; what does not is sent
  * once, as it comes.
@@ -17,7 +28,7 @@ export class PassingBody {
   /**
    * Takes up a body.
    * @param limit how many bytes of it may be kept.
-   * @throws what the connection throws when the client goes away.
+   * @throws BrokenOff when the client goes away.
    */
   static async of(request: IncomingMessage, limit: number): Promise<PassingBody> {
     const { 'content-length': declared, 'transfer-encoding': encoding } = request.headers;
@@ -25,10 +36,14 @@ export class PassingBody {
     if (Number(declared ?? 0) > limit) return new PassingBody([], Number(declared), request);
     const kept: Buffer[] = [];
     let length = 0;
-    for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
-      kept.push(chunk);
-      length += chunk.length;
-      if (length > limit) return new PassingBody(kept, undefined, request);
+    try {
+      for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+        kept.push(chunk);
+        length += chunk.length;
+        if (length > limit) return new PassingBody(kept, undefined, request);
+      }
+    } catch {
+      throw new BrokenOff();
     }
     return new PassingBody(kept, length);
   }
