@@ -2,6 +2,7 @@ import { parseArgs } from 'node:util';
 import { audit } from './audit.js';
 import { number, shown, table } from './figures.js';
 import { fleet, type Period } from './fleet.js';
+import { gateway } from './gateway.js';
 import { handOut } from './hand-out.js';
 import { door } from './door.js';
 import { type Latency } from './hostile.js';
@@ -25,6 +26,8 @@ const READS = 1000;
 const CLOSED_BAR_SECONDS = 10;
 const HUGE_HEADERS_BAR_MB = 20;
 const MINTS_BAR = 10;
+const ADDED_BAR_MS = 2;
+const UPLOADS_BAR_MB = 40;
 
 const { values: options } = parseArgs({
   options: {
@@ -46,6 +49,8 @@ const plan = options.short
       entries: 20_000,
       credentials: 10_000,
       floodSeconds: 8,
+      calls: 300,
+      uploads: 5,
     }
   : {
       apps: [1, 100, 1000, MEMORY_BAR.apps],
@@ -56,6 +61,8 @@ const plan = options.short
       entries: 100_000,
       credentials: 100_000,
       floodSeconds: 30,
+      calls: 2000,
+      uploads: 30,
     };
 
 /** What holds and what does not, for the end. */
@@ -63,6 +70,7 @@ const verdicts: string[] = [];
 const benchmarks: Readonly<Record<string, () => Promise<void>>> = {
   'hand-out': showHandOut,
   audit: showAudit,
+  gateway: showGateway,
   memory: showMemory,
   tick: showTick,
   store: showStore,
@@ -116,6 +124,22 @@ async function showAudit(): Promise<void> {
   if (!both) return;
   const cost = 100 * (1 - both.ofNeither.median);
   verdicts.push(judged(`Authentication and audit: ${number(cost, 1)} % of the requests per second`, cost, CUSTODY_BAR));
+}
+
+async function showGateway(): Promise<void> {
+  const { ways, uploads } = await gateway(plan.calls, plan.uploads);
+  say(
+    table(
+      `Gateway: a call to WeChat, ${plan.calls} of each way in turn, median (min–max)`,
+      ['way', 'ms', 'ms added at the median'],
+      ways.map(({ way, milliseconds, added }) => [way, shown(milliseconds, 2), number(added, 2)]),
+    ),
+  );
+  const { count, memoryMb, megabytesPerSecond } = uploads;
+  say(`${count} uploads of 10 MB: ${number(megabytesPerSecond)} MB/s, ${number(memoryMb, 1)} MB more memory.\n\n`);
+  const most = Math.max(...ways.map(({ added }) => added));
+  verdicts.push(judged(`Gateway: ${number(most, 2)} ms added to a call`, most, ADDED_BAR_MS));
+  verdicts.push(judged(`Gateway: ${number(memoryMb, 1)} MB for large uploads`, memoryMb, UPLOADS_BAR_MB));
 }
 
 async function showMemory(): Promise<void> {

@@ -27,13 +27,15 @@ const plainExpress = express().get('/access-token', (_request, response) => {
   response.type('text/plain').send(constant);
 });
 
-/** A WeChat that knows every account, never refuses and always has something new. */
+/** A WeChat that knows every account, never refuses and always has something new, once all was sent that there is. */
 const wechat: RequestListener = (request, response) => {
-  const answer = request.url?.startsWith('/cgi-bin/token')
-    ? { access_token: freshValue(TOKEN_LENGTH), expires_in: 7200 }
-    : { errcode: 0, errmsg: 'ok', ticket: freshValue(TICKET_LENGTH), expires_in: 7200 };
-  response.setHeader('Content-Type', 'application/json');
-  response.end(JSON.stringify(answer));
+  request.resume().once('end', () => {
+    const answer = request.url?.startsWith('/cgi-bin/token')
+      ? { access_token: freshValue(TOKEN_LENGTH), expires_in: 7200 }
+      : { errcode: 0, errmsg: 'ok', ticket: freshValue(TICKET_LENGTH), expires_in: 7200 };
+    response.setHeader('Content-Type', 'application/json');
+    response.end(JSON.stringify(answer));
+  });
 };
 
 const roles: Readonly<Record<string, RequestListener>> = { bare, express: plainExpress, wechat };

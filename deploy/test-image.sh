@@ -143,22 +143,40 @@ secrets=/run/secrets/wechat-token-hub
 printf 'not-a-real-secret-0123456789abcd' >"$work/secrets/APPSECRET"
 printf 'redis://127.0.0.1:%s/0' "$redis_port" >"$work/secrets/REDIS_URL"
 head -c 32 /dev/urandom | base64 >"$work/secrets/STORE_KEY"
+head -c 32 /dev/urandom | base64 >"$work/secrets/AUDIT_KEY"
 od -An -N32 -tx1 /dev/urandom | tr -d ' \n' >"$work/secrets/JWT_KEY_web"
-jwt="$(JWT_KEY_web_FILE="$work/secrets/JWT_KEY_web" npm run -s jwt -- --kid web)"
+# A client that has a key pair, of which the hub gets one half.
+node -e '
+  const { privateKey, publicKey } = crypto.generateKeyPairSync("ed25519");
+  fs.writeFileSync(process.argv[1], privateKey.export({ type: "pkcs8", format: "pem" }));
+  fs.writeFileSync(process.argv[2], publicKey.export({ type: "spki", format: "pem" }));
+' "$work/shop.key" "$work/secrets/shop.pem"
+printf 'clients: { shop: { key: { publicKey: { file: shop.pem } }, apps: [default] } }\n' >"$work/secrets/hub.yaml"
+jwts=("$(JWT_KEY_web_FILE="$work/secrets/JWT_KEY_web" npm run -s jwt -- --kid web)"
+  "$(npm run -s jwt -- --kid shop --key "$work/shop.key")")
 chown -R 10001:10001 "$work/secrets"
 chmod 500 "$work/secrets"
 chmod 400 "$work/secrets"/*
+# As Kubernetes leaves the root of a volume whose pod has an fsGroup.
+install -d -o root -g 10001 -m 2775 "$work/audit"
+audit=/var/lib/wechat-token-hub
 
-# Starts a hub as a cluster would, in a container with nothing to write to but what the further options give it.
+# A container as a cluster would have it, with nothing to write to but what further options give it.
+as_in_a_cluster=(--pull never --runtime runc --network host --no-healthcheck --read-only --read-only-tmpfs=false
+  --cap-drop all --security-opt no-new-privileges --ulimit nofile=1024:1024 --ulimit nproc=256:256 --ulimit core=0:0
+  --memory 384m --volume "$work/secrets:$secrets:ro" --env PORT=0 --env WECHAT_API_ROOT="$wechat"
+  --env APPID=wx0000000000000001 --env APPSECRET_FILE="$secrets/APPSECRET" --env HUB_CONFIG="$secrets/hub.yaml"
+  --env JWT_KEY_web_FILE="$secrets/JWT_KEY_web" --env AUTH_STRICT=true --env AUDIT_KEY_FILE="$secrets/AUDIT_KEY"
+  --env NODE_OPTIONS=--max-old-space-size=192)
+on_redis=(--image-volume ignore --env REDIS_URL_FILE="$secrets/REDIS_URL" --env STORE_KEY_FILE="$secrets/STORE_KEY")
+
+# Runs another command of the image.
+run() { "${podman[@]}" run --rm "${as_in_a_cluster[@]}" "$@"; }
+
 start_hub() {
   local name="$1"
   shift
-  "${podman[@]}" create --name "$name" --pull never --runtime runc --network host --no-healthcheck \
-    --read-only --read-only-tmpfs=false --cap-drop all --security-opt no-new-privileges \
-    --ulimit nofile=1024:1024 --ulimit nproc=256:256 --ulimit core=0:0 --memory 384m \
-    --volume "$work/secrets:$secrets:ro" --env PORT=0 --env WECHAT_API_ROOT="$wechat" --env APPID=wx0000000000000001 \
-    --env APPSECRET_FILE="$secrets/APPSECRET" --env JWT_KEY_web_FILE="$secrets/JWT_KEY_web" --env AUTH_STRICT=true \
-    --env NODE_OPTIONS=--max-old-space-size=192 "$@" "$image" >/dev/null
+  "${podman[@]}" create --name "$name" "${as_in_a_cluster[@]}" "$@" "$image" >/dev/null
   local begun
   begun="$(date +%s%3N)"
   "${podman[@]}" start --attach --sig-proxy "$name" >"$work/hub-$name.log" 2>&1 &
@@ -194,15 +212,26 @@ check_contents() {
     fail 'others than root can write to the program'
   [ -z "$(find "$root/hub" ! -perm -004 -print -quit)" ] || fail 'the user 10001 cannot read all of the program'
   passed 'nothing is in the image but the hub and what it runs on'
+  node -e '
+    const read = (file) => JSON.parse(fs.readFileSync(`${process.argv[1]}/hub/${file}`, "utf8"));
+    const installed = Object.entries(read("node_modules/.package-lock.json").packages);
+    const names = installed.map(([path, { version }]) => `${path.split("node_modules/").at(-1)}@${version}`);
+    const told = read("sbom.cdx.json").components.map(({ name, version }) => `${name}@${version}`);
+    assert.deepEqual(new Set(told), new Set(names));
+    assert(told.length > 100);
+  ' "$root" || fail 'the bill of materials is not what is in the image'
+  passed 'the bill of materials names every package in the image, and no other'
 }
 
 check_service() {
-  local at="http://127.0.0.1:$port" token
+  local at="http://127.0.0.1:$port" jwt token
   [[ "$(curl -fsS "$at/health/live")" == *'"ok"'* ]] || fail '/health/live does not say ok'
   [[ "$(curl -fsS "$at/health/ready")" == *'"status":"ok"'* ]] || fail '/health/ready does not say ok'
-  token="$(curl -fsS -H "Authorization: Bearer $jwt" "$at/access-token")"
-  [ "${#token}" -gt 20 ] || fail "the token is: $token"
-  passed "$1: it is alive and ready, and hands out a token of ${#token} letters; $(status_of VmRSS) resident"
+  for jwt in "${jwts[@]}"; do
+    token="$(curl -fsS -H "Authorization: Bearer $jwt" "$at/apps/default/access-token" -H 'Accept: text/plain')"
+    [ "${#token}" -gt 20 ] || fail "the token is: $token"
+  done
+  passed "$1: it is alive and ready, and hands out a token to a client with a secret and to one with a key pair; $(status_of VmRSS) resident"
 }
 
 stop_hub() {
@@ -215,19 +244,31 @@ stop_hub() {
   passed "$name: asked to end, it does with status 0, after $(($(date +%s%3N) - asked)) ms"
 }
 
+# To each of the two clients a token was given, between a start and an end.
+check_audit() {
+  local verdict
+  verdict="$(run --interactive "${@:2}")" || fail "$1: the audit is not in order: $verdict"
+  [[ "$verdict" == '5 record(s), 1 to 5: in order.' ]] || fail "$1: of its audit it is said: $verdict"
+  passed "$1: its audit is in order, and signed"
+}
+
 # One hub on a machine: the volume of the image is all that it can write to, not even /tmp.
-start_hub alone
+start_hub alone --env AUDIT_FILE=-
 check_process alone
 check_contents
 check_service alone
 stop_hub alone
+grep '^{"audit":1,' "$work/hub-alone.log" | check_audit alone "$image" node dist/audit/main.js verify -
 
-# One of several hubs: without any place to write to.
-start_hub shared --image-volume ignore --env REDIS_URL_FILE="$secrets/REDIS_URL" \
-  --env STORE_KEY_FILE="$secrets/STORE_KEY" --env METRICS_PORT=0
+# One of several hubs: without any place to write to but the volume of its audit.
+start_hub shared "${on_redis[@]}" --env METRICS_PORT=0 --volume "$work/audit:$audit" --env AUDIT_FILE="$audit/shared.jsonl"
 check_process shared
 check_service shared
 metrics="http://127.0.0.1:$(line_of "$work/hub-shared.log" 'metrics on ([0-9]+)')/metrics"
 [[ "$(curl -fsS "$metrics")" == *wechat_token_hub_* ]] || fail 'it shows no metrics'
 passed 'shared: it shows its metrics on a port of their own'
+rekeyed="$(run "${on_redis[@]}" "$image" node dist/main.js rekey)"
+[[ "$rekeyed" == *'Nothing needs an older key any more'* ]] || fail "rekey says: $rekeyed"
+passed 'shared: what is stored can be sealed anew meanwhile'
 stop_hub shared
+check_audit shared --volume "$work/audit:$audit:ro" "$image" node dist/audit/main.js verify "$audit/shared.jsonl"

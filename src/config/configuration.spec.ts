@@ -1093,3 +1093,44 @@ describe('the proxy on the way to an upstream', () => {
     },
   );
 });
+
+describe('the secrets of an SDK in the configuration file', () => {
+  const ONE = `sha256:${'1'.repeat(64)}`;
+  const TWO = `sha256:${'2'.repeat(64)}`;
+  const clientsOf = (...clients: string[]): string =>
+    `clients: { ${clients.map((client, i) => `sdk${i}: { ${client} }`).join(', ')} }`;
+  const faultsIn = (...clients: string[]): readonly string[] =>
+    refusal(() => readFile(clientsOf(...clients), ENOUGH)).faults;
+
+  it('need no key beside them, and may be two for an app', () => {
+    const text = clientsOf(`secrets: { default: [${ONE}, ${TWO}] }, apps: [default], paths: [/cgi-bin/user/*]`);
+    const client = readFile(text, ENOUGH).clients.get('sdk0');
+    expect(client).toMatchObject({ keys: [], paths: ['/cgi-bin/user/*'] });
+    expect([...(client?.secrets ?? [])]).toEqual([['default', [ONE, TWO]]]);
+  });
+
+  it.each([
+    ['a secret itself', 'secrets: { default: [wths_canary-7f3a] }', /^\.secrets\.default\.0: must be sha256: with 64/],
+    ['none', 'secrets: { default: [] }', /^\.secrets\.default: must be one or two$/],
+    ['three', `secrets: { default: [${ONE}, ${TWO}, sha256:${'3'.repeat(64)}] }`, /: must be one or two$/],
+    ['a list', `secrets: [${ONE}]`, /^\.secrets: must be names of apps, each with the digests of its secrets$/],
+    ['for an app that the client does not see', `secrets: { other: [${ONE}] }`, /^\.secrets\.other: is not among/],
+    [
+      'with a path that is none',
+      `secrets: { default: [${ONE}] }, paths: ['cgi-bin/user']`,
+      /^\.paths\.0: must be a path/,
+    ],
+    ['with no path', `secrets: { default: [${ONE}] }, paths: []`, /^\.paths: must not be empty$/],
+  ])('are not %s', (_, client, fault) => {
+    const faults = faultsIn(`${client}, apps: [default]`);
+    expect(faults.map((one) => one.replace('HUB_CONFIG.clients.sdk0', ''))).toEqual([expect.stringMatching(fault)]);
+    expect(faults.join('')).not.toContain('7f3a');
+  });
+
+  it('are each of one client, and of one app', () => {
+    const client = `secrets: { default: [${ONE}] }, apps: '*'`;
+    expect(faultsIn(client, client)).toEqual([
+      'HUB_CONFIG.clients.sdk1.secrets.default: has a secret of the client sdk0',
+    ]);
+  });
+});
