@@ -1,5 +1,7 @@
-/** What the suite uses of SDKs that come without types. */
+/** As much as the tests use of SDKs that come without types. */
 declare module 'co-wechat-api' {
+  type PageConfig = Readonly<Record<'timestamp' | 'nonceStr' | 'signature', string>>;
+
   export default class API {
     constructor(appid: string, secret: string);
     prefix: string;
@@ -15,6 +17,8 @@ declare module 'co-wechat-api' {
     sendText(openid: string, text: string): Promise<object>;
     uploadMedia(file: Buffer, type: string, name: string, mime: string): Promise<{ readonly media_id: string }>;
     getMedia(id: string): Promise<Buffer>;
+    getJsConfig(page: { readonly url: string }): Promise<PageConfig>;
+    getCardExt(card: { readonly card_id: string }): Promise<{ readonly signature: string }>;
     getWXACodeUnlimit(scene: string): Promise<Buffer>;
     code2Session(code: string): Promise<{ readonly openid: string }>;
   }
