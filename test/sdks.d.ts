@@ -10,10 +10,6 @@ declare module 'co-wechat-api' {
     ensureAccessToken(): Promise<{ readonly accessToken: string }>;
     ensureTicket(): Promise<{ readonly ticket: string }>;
     getFollowers(): Promise<{ readonly total: number }>;
-    getJsConfig(page: {
-      readonly url: string;
-    }): Promise<Readonly<Record<'timestamp' | 'nonceStr' | 'signature', string>>>;
-    getCardExt(card: { readonly card_id: string }): Promise<{ readonly signature: string }>;
     sendText(openid: string, text: string): Promise<object>;
     uploadMedia(file: Buffer, type: string, name: string, mime: string): Promise<{ readonly media_id: string }>;
     getMedia(id: string): Promise<Buffer>;
