@@ -48,6 +48,7 @@ interface ComposeService {
   readonly cap_drop?: readonly string[];
   readonly security_opt?: readonly string[];
   readonly stop_grace_period?: string;
+  readonly logging?: { readonly driver: string };
 }
 
 const kustomization = (folder: string): Kustomization =>
@@ -477,6 +478,10 @@ describe('the compose file', () => {
     }
     expect(redis.ports).toBeUndefined();
     expect(hub.ports?.every((port) => port.startsWith('127.0.0.1:'))).toBe(true);
+  });
+
+  test('fills no disk with logs', () => {
+    expect([hub, redis].map(({ logging }) => logging?.driver)).toEqual(['local', 'local']);
   });
 
   test('has a Redis that keeps what it is given', () => {
