@@ -341,6 +341,16 @@ describe('a flood of bad tokens', () => {
     expect((await askFrom(FLOODER, path, { method, token: null })).status).toBe(status);
   });
 
+  it.each(['ftp://x/access-token', 'HTTP://x/access-token?/health/', '/access-token?', '/apps/x/ticket?/metrics'])(
+    'is not looked at for writing its target in another way: %s',
+    async (target) => {
+      logged.length = 0;
+      const lines = [`X-Forwarded-For: ${FLOODER}`, `Authorization: Bearer more.of.${target.length}`];
+      expect((await exchangeOne(flooded.url, `GET ${target} HTTP/1.1`, lines)).status).toBe(401);
+      expect(logged).toEqual([]);
+    },
+  );
+
   it('of one token over and over leaves room for new ones of the client that it names', async () => {
     const [address, fresh] = ['203.0.113.7', tokenFor('web', undefined, { jti: 'fresh' })];
     await flood(flooded.url, address, COUNT, () => forged(0));
