@@ -254,6 +254,20 @@ describe('the budget of a client', () => {
     await limited.strike();
   });
 
+  it('is none unless somebody gave it one: whatever it reads, in no time, is a 200', async () => {
+    const now = performance.now();
+    jest.spyOn(performance, 'now').mockReturnValue(now);
+    const read = ['GET /access-token HTTP/1.1', 'Host: hub', AUTHORIZATION(), '', ''].join('\r\n');
+    const last = read.replace('\r\n\r\n', '\r\nConnection: close\r\n\r\n');
+    const statuses = new Map<number, number>();
+    for (let round = 0; round < 30; round += 1) {
+      const hundreds = Array.from({ length: 10 }, () => exchange(stage.url, read.repeat(99) + last));
+      for (const { status } of (await Promise.all(hundreds)).flat())
+        statuses.set(status, (statuses.get(status) ?? 0) + 1);
+    }
+    expect(statuses).toEqual(new Map([[200, 30_000]]));
+  });
+
   it('lets a client in a loop rotate no more than the budget of the app covers', async () => {
     const before = stage.simulator.world.mints(APPID);
     const outcomes: string[] = [];
