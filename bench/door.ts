@@ -61,6 +61,8 @@ export async function door(floodSeconds: number): Promise<DoorFigures> {
     await delay(floodSeconds * 500);
     const latencyLate = client.latency();
     flood.stop();
+    // V8 gives back what it needed for so many at once when it has been calm for a while.
+    await delay(CALM_MS);
     const memoryMb = (await hub.collectedMb()) - calmMb;
     await client.stop();
     const { answers } = flood;

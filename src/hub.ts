@@ -177,7 +177,7 @@ export class Hub {
       metrics.watch({ credentials, audit, ring, isConfigurationRefused: () => configuration.refused !== undefined });
       app.useGlobalInterceptors(app.get(ClientBudgets), new JsonBody());
       app.useGlobalPipes(new StrictPipe({ exceptionFactory: malformed }));
-      app.useGlobalFilters(new ProblemFilter(() => credentials.clock.now(), audit));
+      app.useGlobalFilters(new ProblemFilter(() => credentials.clock.now(), audit, adapter));
       await app.init();
       app.get(OpenapiController).describe(app, version);
       if (settings.metricsPort !== undefined) {

@@ -254,6 +254,20 @@ describe('the budget of a client', () => {
     await limited.strike();
   });
 
+  it('is none unless somebody gave it one: whatever it reads, in no time, is a 200', async () => {
+    const now = performance.now();
+    jest.spyOn(performance, 'now').mockReturnValue(now);
+    const read = ['GET /access-token HTTP/1.1', 'Host: hub', AUTHORIZATION(), '', ''].join('\r\n');
+    const last = read.replace('\r\n\r\n', '\r\nConnection: close\r\n\r\n');
+    const statuses = new Map<number, number>();
+    for (let round = 0; round < 30; round += 1) {
+      const hundreds = Array.from({ length: 10 }, () => exchange(stage.url, read.repeat(99) + last));
+      for (const { status } of (await Promise.all(hundreds)).flat())
+        statuses.set(status, (statuses.get(status) ?? 0) + 1);
+    }
+    expect(statuses).toEqual(new Map([[200, 30_000]]));
+  });
+
   it('lets a client in a loop rotate no more than the budget of the app covers', async () => {
     const before = stage.simulator.world.mints(APPID);
     const outcomes: string[] = [];
@@ -340,6 +354,16 @@ describe('a flood of bad tokens', () => {
     await flood(flooded.url, FLOODER, 100, (i) => `more.of-it.${i}`);
     expect((await askFrom(FLOODER, path, { method, token: null })).status).toBe(status);
   });
+
+  it.each(['ftp://x/access-token', 'HTTP://x/access-token?/health/', '/access-token?', '/apps/x/ticket?/metrics'])(
+    'is not looked at for writing its target in another way: %s',
+    async (target) => {
+      logged.length = 0;
+      const lines = [`X-Forwarded-For: ${FLOODER}`, `Authorization: Bearer more.of.${target.length}`];
+      expect((await exchangeOne(flooded.url, `GET ${target} HTTP/1.1`, lines)).status).toBe(401);
+      expect(logged).toEqual([]);
+    },
+  );
 
   it('of one token over and over leaves room for new ones of the client that it names', async () => {
     const [address, fresh] = ['203.0.113.7', tokenFor('web', undefined, { jti: 'fresh' })];

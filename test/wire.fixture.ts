@@ -77,16 +77,19 @@ export async function flood(
   return answers;
 }
 
-/** Only what the hub sends is understood: every body has a Content-Length. */
+/** Only what the hub sends is understood: a body has a Content-Length, or goes to the end, as HTTP/1.0 has it. */
 function repliesIn(text: string): WireReply[] {
   const replies: WireReply[] = [];
   for (let start = 0; start < text.length;) {
     const bodyStart = text.indexOf('\r\n\r\n', start) + 4;
+    if (bodyStart < start + 4) throw new Error('what was answered is not HTTP');
     const [statusLine = '', ...lines] = text.slice(start, bodyStart - 4).split('\r\n');
     const headers = new Map(lines.map((line) => [nameIn(line), line.slice(line.indexOf(':') + 1).trim()]));
-    const end = bodyStart + Number(headers.get('content-length') ?? 0);
-    const body = text.slice(bodyStart, end);
-    replies.push({ status: Number(statusLine.split(' ')[1]), headers, body, raw: text.slice(start, end) });
+    const status = Number(statusLine.split(' ')[1]);
+    const hasBody = status >= 200 && status !== 304;
+    const length = headers.get('content-length') ?? (hasBody ? text.length : 0);
+    const end = Math.min(bodyStart + Number(length), text.length);
+    replies.push({ status, headers, body: text.slice(bodyStart, end), raw: text.slice(start, end) });
     start = end;
   }
   return replies;

@@ -37,11 +37,16 @@ const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
  * @throws Unauthenticated when there is none, or more than one.
  */
 export function authorizationIn(rawHeaders: readonly string[]): string {
-  const values = rawHeaders.filter((_, i) => i % 2 === 1 && rawHeaders[i - 1]?.toLowerCase() === 'authorization');
+  const values = valuesOf(rawHeaders, 'authorization');
   const [value] = values;
   if (value === undefined) throw new Unauthenticated('there is no Authorization header');
   if (values.length > 1) throw new Unauthenticated('there are several Authorization headers');
   return value;
+}
+
+/** All values of a header, each line by itself, of which Node keeps but one for some names. */
+export function valuesOf(rawHeaders: readonly string[], name: string): string[] {
+  return rawHeaders.filter((_, i) => i % 2 === 1 && rawHeaders[i - 1]?.toLowerCase() === name);
 }
 
 /**
@@ -66,8 +71,8 @@ export function readBearer(authorization: string): Bearer {
   return { token, kid, alg, claims };
 }
 
-/** Longer headers are none that libraries write, and not worth a look that has to be quick. */
-const HEADER_AT_A_GLANCE = /^bearer +([\w-]{1,256})\./i;
+/** What does not begin as an object does, or is longer, no library writes: it is not worth a look that has to be quick. */
+const HEADER_AT_A_GLANCE = /^bearer +(ey[\w-]{1,254})\./i;
 
 /** The kid that a token seems to have, at a glance: whether it has, and whether the token is one at all, is not looked at. */
 export function kidAtAGlance(authorization: string): string | undefined {

@@ -54,15 +54,18 @@ export const reportBody = z
 
 /** The page that wants to use the JS-SDK. */
 export const signBody = z
-  .strictObject({
-    url: z
-      .string('must be the address of the page')
-      .max(2048, 'must be at most 2,048 characters')
-      .refine((url) => /^https?:\/\/[^\s/]/i.test(url) && URL.canParse(url) && !/[\s\p{Cc}]/u.test(url), {
-        message: 'must be the http or https address of the page',
-      })
-      .describe('Its http or https address; a fragment is left out of what is signed.'),
-  })
+  .strictObject(
+    {
+      url: z
+        .string('must be the address of the page')
+        .max(2048, 'must be at most 2,048 characters')
+        .refine((url) => /^https?:\/\/[^\s/]/i.test(url) && URL.canParse(url) && !/[\s\p{Cc}]/u.test(url), {
+          message: 'must be the http or https address of the page',
+        })
+        .describe('Its http or https address; a fragment is left out of what is signed.'),
+    },
+    { error: ({ code }) => (code === 'invalid_type' ? 'must be an object' : undefined) },
+  )
   .meta({
     id: 'Page',
     description: 'The page that wants to use the JS-SDK.',

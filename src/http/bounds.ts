@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerOptions } from 'node:http';
+import { valuesOf } from '../auth/bearer.js';
 import { type Particulars, PROBLEMS, type Refusal } from './problems.js';
 
 /** What does not get on is given up within ten seconds: this, the time until somebody looks, and some for a busy machine. */
@@ -36,14 +37,24 @@ const AND_CLOSE = { Connection: 'close' } as const;
 
 /** What is wrong with a request as such, whatever it wants and whoever asks. */
 export function flawOf(request: IncomingMessage): Refusal | undefined {
-  const { rawHeaders, headers, method, url = '', httpVersion } = request;
+  const { rawHeaders, headers, method, url = '' } = request;
   // Node's own bound on their number drops the rest unseen.
   if (rawHeaders.length > 2 * MAX_HEADER_LINES) return { kind: PROBLEMS.headersTooLarge, headers: AND_CLOSE };
   if (url.length > MAX_TARGET_LENGTH) return { kind: PROBLEMS.uriTooLong };
-  if (headers.host === undefined && httpVersion === '1.1') return { kind: PROBLEMS.malformed, particulars: NOT_HTTP };
+  if (!isProper(request)) return { kind: PROBLEMS.malformed, particulars: NOT_HTTP, headers: AND_CLOSE };
   const hasBody = headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
   if (hasBody && (method === 'GET' || method === 'HEAD')) {
     return { kind: PROBLEMS.malformed, particulars: NO_BODY, headers: AND_CLOSE };
   }
   return undefined;
+}
+
+/** What a name and a port are written with (RFC 3986 §3.2). */
+const HOST = /^[\w.~%!$&'()*+,;=:[\]-]*$/;
+
+/** Whether it has what RFC 9112 (§2.3, §3.2) wants of every request, and Node lets pass. */
+function isProper({ httpVersion, rawHeaders, url = '' }: IncomingMessage): boolean {
+  const [host, ...others] = valuesOf(rawHeaders, 'host');
+  if (others.length > 0 || !HOST.test(host ?? '') || url.includes('#')) return false;
+  return httpVersion === '1.0' || (httpVersion === '1.1' && host !== undefined);
 }

@@ -9,7 +9,6 @@ import {
   type ServerOptions as TlsOptions,
 } from 'node:https';
 import type { ILayer } from 'express-serve-static-core';
-import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
@@ -74,7 +73,7 @@ export class HubAdapter extends ExpressAdapter {
   private answering = 0;
   private isClosing = false;
   private readonly quiet: (() => void)[] = [];
-  private readonly pending = new WeakMap<Socket, Set<() => void>>();
+  private readonly pending = new WeakMap<Duplex, Map<ServerResponse, () => void>>();
   private readonly floods: Floods;
 
   constructor(private readonly surroundings: Surroundings) {
@@ -111,7 +110,7 @@ export class HubAdapter extends ExpressAdapter {
       .on('connect', (_request: IncomingMessage, socket: Duplex) => {
         writeProblem(socket, PROBLEMS.methodNotAllowed, 'Allow: GET');
       })
-      .on('clientError', refuseUnreadable)
+      .on('clientError', this.refuseUnreadable)
       .on('drop', tellOfDrop);
     this.httpServer = server;
   }
@@ -144,6 +143,11 @@ export class HubAdapter extends ExpressAdapter {
     this.server.closeAllConnections();
   }
 
+  /** Hears that what a request showed was no token of a client. */
+  learnOfFailure(request: IncomingMessage): void {
+    this.floods.fail(sourceNetworkOf(request), shownBy(request));
+  }
+
   private answer(request: IncomingMessage, response: ServerResponse): void {
     const { socket } = request;
     const pending = this.pendingOn(socket);
@@ -151,19 +155,15 @@ export class HubAdapter extends ExpressAdapter {
     if (socket.destroyed) return;
     traceSource(request, this.surroundings.settings.trustedProxies);
     const flaw = flawOf(request);
-    const isShed = !flaw && this.isShed(request);
     this.answering += 1;
     const startedAt = performance.now();
     const settle = (): void => {
-      if (!pending.delete(settle)) return;
+      if (!pending.delete(response)) return;
       this.answering -= 1;
-      if (!isShed && response.statusCode === UNAUTHENTICATED.kind.status) {
-        this.floods.fail(sourceNetworkOf(request), request.headers.authorization ?? '');
-      }
       this.surroundings.answered(answeredOf(request, response, (performance.now() - startedAt) / 1000));
       if (this.answering === 0) for (const tell of this.quiet.splice(0)) tell();
     };
-    pending.add(settle);
+    pending.set(response, settle);
     response.once('close', settle);
     for (const [name, value] of Object.entries(this.isSecure ? OF_ANSWERS_BY_TLS : OF_EVERY_ANSWER)) {
       response.setHeader(name, value);
@@ -171,32 +171,47 @@ export class HubAdapter extends ExpressAdapter {
     if (this.isClosing) response.setHeader('Connection', 'close');
     giveRequestId(request, response);
     if (flaw) refuse(response, flaw);
-    else if (isShed) {
+    else if (this.isOfFlood(request)) {
       this.surroundings.shed(sourceNetworkOf(request));
       refuse(response, UNAUTHENTICATED);
     } else this.getInstance<Express>()(request, response);
   }
 
-  /** The requests of a connection that are being answered. When it breaks off, Node tells nothing of those in line. */
-  private pendingOn(socket: Socket): Set<() => void> {
+  /** Whether it is refused without a look: only where a token is wanted, and all else is right. */
+  private isOfFlood(request: IncomingMessage): boolean {
+    const { url = '', method = '' } = request;
+    const [path = ''] = url.split('?');
+    if (OPEN_PATHS.test(path) || !this.floods.isShed(sourceNetworkOf(request), shownBy(request))) return false;
+    // Express would double what this costs, so it is not asked what it makes of a target in the form for proxies.
+    return !path.startsWith('/') || this.methodsOf(path).includes(method);
+  }
+
+  /** What of a connection is being answered. When it breaks off, Node tells nothing of those in line. */
+  private pendingOn(socket: Duplex): Map<ServerResponse, () => void> {
     const known = this.pending.get(socket);
     if (known) return known;
-    const pending = new Set<() => void>();
+    const pending = new Map<ServerResponse, () => void>();
     this.pending.set(socket, pending);
     socket.once('close', () => {
-      for (const settle of pending) settle();
+      for (const settle of pending.values()) settle();
     });
     return pending;
   }
 
-  /** Whether it is of a flood of bad tokens: only where a token is wanted, and all else is right. */
-  private isShed(request: IncomingMessage): boolean {
-    const { url = '', method = '', headers } = request;
-    if (OPEN_PATHS.test(url) || !this.floods.isShed(sourceNetworkOf(request), headers.authorization ?? ''))
-      return false;
-    const [path = ''] = url.replace(ORIGIN, '').split('?');
-    return methodsOf(this.getInstance<Express>(), path).includes(method);
-  }
+  /**
+   * Answers what Node's parser could not read, when nobody else can; behind the answers to what came before, or clients
+   * would take it for one of these.
+   */
+  private readonly refuseUnreadable = (error: NodeJS.ErrnoException, socket: Duplex): void => {
+    const kind = kindOf(error);
+    // Of other errors, a handshake that came to nothing among them, nobody is left to hear.
+    if (!kind) socket.destroy();
+    const before = [...this.pendingOn(socket).keys()].findLast(
+      (response) => response.writableEnded || response.req.complete,
+    );
+    if (kind && before) before.once('close', () => writeProblem(socket, kind));
+    else if (kind) writeProblem(socket, kind);
+  };
 
   /** Express would run the handler of GET for HEAD; only the watchers of machines may ask so. */
   private readonly refuseHead = (request: Request, response: Response, next: NextFunction): void => {
@@ -206,10 +221,21 @@ export class HubAdapter extends ExpressAdapter {
 
   /** Nothing is here, or not for this method: a path that is there for others is told apart. */
   private readonly refuseUnknown = (request: Request, response: Response): void => {
-    const allowed = methodsOf(this.getInstance<Express>(), request.path);
+    const allowed = this.methodsOf(request.path);
     if (allowed.length === 0) sendProblem(response, PROBLEMS.notFound);
     else sendProblem(response, PROBLEMS.methodNotAllowed, {}, { Allow: allowed.join(', ') });
   };
+
+  /** The methods for which a path has a handler. */
+  private methodsOf(path: string): string[] {
+    const methods = new Set<string>();
+    // The type leaves out that a layer can match.
+    for (const layer of this.getInstance<Express>().router.stack as (ILayer & { match(path: string): boolean })[]) {
+      if (!layer.route || !layer.match(path)) continue;
+      for (const { method } of layer.route.stack) if (method) methods.add(method.toUpperCase());
+    }
+    return [...methods].sort();
+  }
 
   private get server(): Server | TlsServer {
     return this.httpServer;
@@ -247,37 +273,28 @@ function answeredOf(request: IncomingMessage, response: ServerResponse, seconds:
   return { client: clientOf(request)?.name, app: about, route: route?.path, status, seconds };
 }
 
-/** What proxies write before the path. */
-const ORIGIN = /^https?:\/\/[^/]*/i;
 /** Those who ask here show no token. */
-const OPEN_PATHS = /^(https?:\/\/[^/]*)?\/(health\/|metrics(\?|$)|openapi\.json(\?|$))/i;
+const OPEN_PATHS = /^\/(health\/|metrics$|openapi\.json$)/;
+
+/** What comes in the place of a token. */
+function shownBy({ headers }: IncomingMessage): string {
+  return headers.authorization ?? '';
+}
+
 function refuse(response: ServerResponse, { kind, particulars, headers }: Refusal): void {
   sendProblem(response, kind, particulars && { ...particulars, instance: requestIdOf(response) }, headers);
 }
 
-/** The methods for which a path has a handler. */
-function methodsOf(app: Express, path: string): string[] {
-  const methods = new Set<string>();
-  // The type leaves out that a layer can match.
-  for (const layer of app.router.stack as (ILayer & { match(path: string): boolean })[]) {
-    if (!layer.route || !layer.match(path)) continue;
-    for (const { method } of layer.route.stack) if (method) methods.add(method.toUpperCase());
-  }
-  return [...methods].sort();
-}
-
-/** Answers what Node's parser could not read, when nobody else can. */
-function refuseUnreadable(error: NodeJS.ErrnoException, socket: Duplex): void {
-  const { code = '' } = error;
-  const isLate = code === 'ERR_HTTP_REQUEST_TIMEOUT';
-  // Of other errors, a handshake that came to nothing among them, nobody is left to hear.
-  if (!socket.writable || !(isLate || code.startsWith('HPE_'))) socket.destroy();
-  else if (isLate) writeProblem(socket, PROBLEMS.requestTimeout);
-  else writeProblem(socket, code === 'HPE_HEADER_OVERFLOW' ? PROBLEMS.headersTooLarge : PROBLEMS.malformed);
+/** What is to be said of what Node's parser could not read; nothing of what is no fault of the client's. */
+function kindOf({ code = '' }: NodeJS.ErrnoException): Problem | undefined {
+  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return PROBLEMS.requestTimeout;
+  if (code === 'HPE_HEADER_OVERFLOW') return PROBLEMS.headersTooLarge;
+  return code.startsWith('HPE_') ? PROBLEMS.malformed : undefined;
 }
 
 /** Answers on the bare connection, and ends it: where there is no response object. */
 function writeProblem(socket: Duplex, kind: Problem, ...headers: string[]): void {
+  if (!socket.writable) return;
   const instance = randomUUID();
   const body = bodyOf(kind, kind === PROBLEMS.malformed ? { ...NOT_HTTP, instance } : {});
   const ofEvery = 'encrypted' in socket ? OF_ANSWERS_BY_TLS : OF_EVERY_ANSWER;

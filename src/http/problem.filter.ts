@@ -12,6 +12,7 @@ import { Closed, NotReplaced, Undecided, WechatGaveNothing } from '../credential
 import { StoreUnreachable } from '../credentials/store/store.js';
 import { WechatError, WechatUnreachable } from '../wechat/wechat.error.js';
 import { TooManyRequests } from './client-budgets.js';
+import type { HubAdapter } from './hub.adapter.js';
 import { originOf } from './origin.js';
 import { MalformedRequest } from './query.js';
 import { PROBLEMS, type Problem, type Refusal, sendProblem, UNAUTHENTICATED } from './problems.js';
@@ -36,10 +37,14 @@ const DETAILS: Readonly<Record<number, string>> = {
 export class ProblemFilter implements ExceptionFilter {
   private readonly logger = new Logger('Http');
 
-  /** @param now epoch milliseconds of the clock by which errors tell when to try again. */
+  /**
+   * @param now epoch milliseconds of the clock by which errors tell when to try again.
+   * @param adapter hears of tokens that were none.
+   */
   constructor(
     private readonly now: () => number,
     private readonly audit: Pick<Audit, 'note' | 'noteStranger'>,
+    private readonly adapter: Pick<HubAdapter, 'learnOfFailure'>,
   ) {}
 
   async catch(error: unknown, host: ArgumentsHost): Promise<void> {
@@ -51,6 +56,7 @@ export class ProblemFilter implements ExceptionFilter {
     const { kind, particulars, headers } = this.replyTo(error);
     const request = host.switchToHttp().getRequest<Asking>();
     this.note(error, kind, request);
+    if (error instanceof Unauthenticated) this.adapter.learnOfFailure(request);
     if (isRefusal(kind)) await this.record(error, kind, request);
     // Constant bodies show nothing of the request, and its id is part of that.
     const instance = particulars && { ...particulars, instance: requestIdOf(response) };

@@ -23,7 +23,8 @@ export function readQuery(text: string | undefined | null): Record<string, strin
   } catch {
     throw new MalformedRequest('The query is not properly percent-encoded.');
   }
-  for (const [name, value] of new URLSearchParams(text)) {
+  // It would take a question mark at the beginning for that of the address.
+  for (const [name, value] of new URLSearchParams(`?${text}`)) {
     if (DROPPED.has(name)) throw new MalformedRequest('There is a parameter that this path does not know.');
     const before = Object.hasOwn(query, name) ? query[name] : undefined;
     query[name] = before === undefined ? value : [before, value].flat();

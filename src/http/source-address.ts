@@ -49,7 +49,8 @@ function withoutPort(hop: string): string {
 
 /** One spelling for each address: no zone, no zeros that could be left out, IPv4 as such also where it came over IPv6. */
 function canonical(written: string): string | undefined {
-  const address = written.replace(/%.*$/, '');
+  // Nearly all of them are so where the hub listens to both; to take them apart as IPv6 takes some microseconds.
+  const address = written.replace(/%.*$/, '').replace(/^::ffff:(?=\d+(\.\d+){3}$)/, '');
   const version = isIP(address);
   if (version !== 6) return version === 4 ? address : undefined;
   return new SocketAddress({ address, family: 'ipv6' }).address.replace(/^::ffff:(?=\d+\.)/, '');
