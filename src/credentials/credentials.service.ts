@@ -36,6 +36,12 @@ interface Listener {
 
 /** How many entries are asked of the store at once: enough to be quick, few enough to leave it time for others. */
 const LOADED_AT_ONCE = 500;
+/**
+ * What somebody takes out of the store by hand nobody tells of. So some of what is known is compared with it, again and
+ * again: all that a hundred apps have in less than three minutes, at the cost of a small question now and then.
+ */
+const COMPARED_AT_ONCE = 100;
+const COMPARE_EVERY_MS = 30_000;
 
 /** The cache: every credential of every configured app, and the clockwork that keeps them good. */
 export class CredentialsService implements Follower {
@@ -43,6 +49,8 @@ export class CredentialsService implements Follower {
   private readonly outside: Outside<AppEvent>;
   private apps: ReadonlyMap<string, HostedApp> = new Map();
   private listeners: ReadonlyMap<string, Listener> = new Map();
+  private uncompared: Iterator<[string, Listener], undefined> = this.listeners.entries();
+  private compareAt = -Infinity;
   private applying: Promise<void> = Promise.resolve();
   private renewing = 0;
   private drift = 0;
@@ -122,6 +130,7 @@ export class CredentialsService implements Follower {
   renewDue(): void {
     this.followWallClock();
     void this.surroundings.store.catchUp();
+    void this.compareSome();
     while (!this.isDraining && this.renewing < RENEWALS_AT_ONCE) {
       const sleeper = this.due.take(this.clock.now());
       if (!sleeper) return;
@@ -173,6 +182,25 @@ export class CredentialsService implements Follower {
     }
     this.apps = apps;
     await store.forgetBut(new Set(this.listeners.keys()));
+  }
+
+  /** Lets a few hear what the shared store has, the next ones each time; whoever knows better writes it there again. */
+  private async compareSome(): Promise<void> {
+    const now = this.clock.now();
+    if (now < this.compareAt || !this.storeStatus?.reachable) return;
+    this.compareAt = now + COMPARE_EVERY_MS;
+    const some = new Map<string, Listener>();
+    for (let next = this.uncompared.next(); !next.done; next = this.uncompared.next()) {
+      some.set(...next.value);
+      if (some.size === COMPARED_AT_ONCE) break;
+    }
+    if (some.size < COMPARED_AT_ONCE) this.uncompared = this.listeners.entries();
+    try {
+      await this.load(some);
+    } catch (error) {
+      // Their turn comes again.
+      if (!(error instanceof StoreUnreachable)) throw error;
+    }
   }
 
   /** Lets everybody hear what the store has. @throws StoreUnreachable */

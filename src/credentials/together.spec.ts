@@ -285,7 +285,7 @@ describe('two hubs', () => {
       await stage.outcome(one.source.get());
       await stage.time.pass(100);
       expect(other.source.status.failure).toMatchObject({ error: wrongSecret, by: 'hub-0' });
-      const told = (hub: Hub): HubEvent[] => hub.events.filter(({ event }) => /^fail/.test(event));
+      const told = (hub: Hub): HubEvent[] => hub.events.filter(({ event }) => event.startsWith('fail'));
       const [heard] = told(other);
       if (!heard) throw new Error('it was not told');
       expect(lineOf(heard, stage.now())).toMatchObject({
@@ -561,6 +561,30 @@ describe('two hubs', () => {
       const next = await stage.open();
       expect(await stage.credential(next.source.get())).toMatchObject({ value: 'A' });
       expect(stage.asks).toHaveLength(1);
+    });
+
+    it('write again what somebody took out of Redis by hand, and ask for nothing', async () => {
+      const { stage } = await warm(classic, value('B'));
+      await stage.time.pass(30_000);
+      stage.redis.forget();
+      await stage.time.pass(60_000);
+      const next = await stage.open();
+      expect(await stage.credential(next.source.get())).toMatchObject({ value: 'A' });
+      expect(stage.asks).toHaveLength(1);
+    });
+
+    it('hear of what is written after somebody took a record out of Redis by hand, be it by one that came later', async () => {
+      for (const isLater of [false, true]) {
+        const { stage, hubs } = await warm(classic, value('B'), value('C'), value('D'), value('E'));
+        for (const old of ['A', 'B', 'C']) await stage.credential(hubs[1].source.replace(old, allowed));
+        stage.redis.forget();
+        const next = isLater ? await stage.open() : hubs[0];
+        const got = isLater ? next.source.get() : next.source.replace('D', allowed);
+        expect(await stage.credential(got)).toMatchObject({ value: 'E' });
+        await stage.time.pass(3000);
+        for (const { source } of [...hubs, next]) expect(source.current?.value).toBe('E');
+        expect(stage.asks).toHaveLength(5);
+      }
     });
 
     it.each([3_600_000, -3_600_000])(

@@ -24,7 +24,6 @@ export class RedisModel {
   private leases = new Leases(this.kept);
   /** The number of the last change of each name. */
   private changes = new Map<string, number>();
-  private count = 0;
   private key = '';
 
   /**
@@ -38,18 +37,22 @@ export class RedisModel {
 
   /** All that it has now, for {@link become}. */
   get state(): State {
-    const { kept, changes, count, key } = this;
-    return { kept: new Map(kept), changes: new Map(changes), count, key };
+    const { kept, changes, leases, key } = this;
+    return { kept: new Map(kept), changes: new Map(changes), count: leases.changes, key };
   }
 
   /** Goes on as another process that has what this one had once, or nothing. */
   become(id: string, { kept, changes, count, key }: State = NOTHING): void {
     this.id = id;
     this.kept = new Map(kept);
-    this.leases = new Leases(this.kept);
+    this.leases = new Leases(this.kept, count);
     this.changes = new Map(changes);
-    this.count = count;
     this.key = key;
+  }
+
+  /** Loses every record, by somebody's hand: of that nothing tells. */
+  forget(): void {
+    this.kept.clear();
   }
 
   /** How many keys there are: one for each name that was ever written, and a few for all of them. */
@@ -89,7 +92,7 @@ export class RedisModel {
 
   private hello(time: number, offered: string): unknown {
     if (offered !== '' && this.key === '') this.key = offered;
-    return [String(time), this.id, this.policy, String(this.count), offered === '' ? '' : this.key];
+    return [String(time), this.id, this.policy, String(this.leases.changes), offered === '' ? '' : this.key];
   }
 
   private outcome(time: number, record: string, name: string, act: () => Outcome<string>): unknown {
@@ -97,13 +100,12 @@ export class RedisModel {
     const { verdict, slot, heldForMs } = act();
     const fields = shown(slot);
     if (slot.revision !== before) {
-      this.count += 1;
       this.changes.delete(name);
-      this.changes.set(name, this.count);
+      this.changes.set(name, this.leases.changes);
       const [oldest] = this.changes.keys();
       if (this.changes.size > CHANGES_REMEMBERED && oldest !== undefined) this.changes.delete(oldest);
       const [entry, revision, doubt] = fields;
-      this.publish(JSON.stringify([String(this.count), name, entry, revision, doubt]));
+      this.publish(JSON.stringify([String(this.leases.changes), name, entry, revision, doubt]));
     }
     return [String(time), verdict, String(heldForMs), ...fields];
   }
@@ -115,7 +117,7 @@ export class RedisModel {
     return [
       String(time),
       this.id,
-      String(this.count),
+      String(this.leases.changes),
       String(oldest),
       news.flatMap(([name, number]) => [name, String(number)]),
       this.policy,

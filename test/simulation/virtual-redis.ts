@@ -44,6 +44,11 @@ export class VirtualRedis {
     return this.model.state;
   }
 
+  /** Somebody takes every record out of it by hand. */
+  forget(): void {
+    this.model.forget();
+  }
+
   freeze(ms: number): void {
     if (this.state !== 'up') return;
     this.state = 'frozen';

@@ -48,7 +48,16 @@ const EMPTY: Kept<never> = { revision: 0 };
  * language (`grant.lua`, `commit.lua`), and a test holds the two against each other.
  */
 export class Leases<T> {
-  constructor(private readonly kept = new Map<string, Kept<T>>()) {}
+  /** @param count how many changes there were so far. */
+  constructor(
+    private readonly kept = new Map<string, Kept<T>>(),
+    private count = 0,
+  ) {}
+
+  /** How many changes there were. A revision is the number of a change: it grows even if a name was removed since. */
+  get changes(): number {
+    return this.count;
+  }
 
   get names(): IterableIterator<string> {
     return this.kept.keys();
@@ -74,7 +83,10 @@ export class Leases<T> {
     if (heldForMs > 0) return { verdict: 'held', slot: before, heldForMs };
     if (!isOwner && before.revision !== seen) return { verdict: 'changed', slot: before, heldForMs: 0 };
     const holder = { owner, until: now + lastsMs };
-    return this.keep(name, content === undefined ? { ...before, holder } : { ...written(before, content), holder });
+    return this.keep(
+      name,
+      content === undefined ? { ...before, holder } : { ...this.changed(before), content, holder },
+    );
   }
 
   commit(name: string, { seen, owner, content, calledAt }: WriteRequest<T>, now: number): Outcome<T> {
@@ -84,11 +96,11 @@ export class Leases<T> {
     const heldForMs = isOwner ? 0 : heldFor(before, now);
     const mayWrite = isOwner || (owner === undefined && heldForMs === 0 && before.revision === seen);
     if (!mayWrite) {
-      const slot = calledAt === undefined ? before : doubting(before, calledAt);
+      const slot = calledAt === undefined ? before : this.doubting(before, calledAt);
       if (slot !== before) this.kept.set(name, slot);
       return { verdict: heldForMs > 0 ? 'held' : 'changed', slot, heldForMs };
     }
-    const { holder: _, last, doubt, ...rest } = content === undefined ? before : written(before, content);
+    const { holder: _, last, doubt, ...rest } = content === undefined ? before : { ...this.changed(before), content };
     // A doubt that the writer has not seen is not settled by what it writes.
     const isSettled = before.revision === seen;
     const by = owner ?? last;
@@ -97,6 +109,15 @@ export class Leases<T> {
       ...(by !== undefined && { last: by }),
       ...(doubt !== undefined && !isSettled && { doubt }),
     });
+  }
+
+  private changed(before: Kept<T>): Kept<T> {
+    this.count += 1;
+    return { ...before, revision: Math.max(this.count, before.revision + 1) };
+  }
+
+  private doubting(before: Kept<T>, calledAt: number): Kept<T> {
+    return { ...this.changed(before), doubt: Math.min(before.doubt ?? Infinity, calledAt) };
   }
 
   private keep(name: string, slot: Kept<T>): Outcome<T> {
@@ -111,12 +132,4 @@ const LONGER_THAN_ANY_LEASE_MS = 60_000;
 function heldFor({ holder }: Kept<unknown>, now: number): number {
   const left = (holder?.until ?? now) - now;
   return left > LONGER_THAN_ANY_LEASE_MS ? 0 : Math.max(0, left);
-}
-
-function written<T>(before: Kept<T>, content: T): Kept<T> {
-  return { ...before, content, revision: before.revision + 1 };
-}
-
-function doubting<T>(before: Kept<T>, calledAt: number): Kept<T> {
-  return { ...before, revision: before.revision + 1, doubt: Math.min(before.doubt ?? Infinity, calledAt) };
 }

@@ -724,6 +724,22 @@ describe('the store that hubs share', () => {
       expect(await redis.ask('TTL', keyOf('shop'))).toBeGreaterThan(100);
     });
 
+    it('a record that somebody takes away is soon there again, and newer than it was', async () => {
+      const hub = await open();
+      const service = await serve(hub);
+      const { value } = await tokenOf(service).get();
+      const [key = ''] = (await redis.namesOf(prefix)).filter((each) => each.endsWith('access-token'));
+      const revision = Number(await redis.ask('HGET', key, 'revision'));
+      await redis.ask('DEL', key);
+      await until(() => {
+        hub.pass(10_000);
+        service.renewDue();
+        return redis.ask('EXISTS', key);
+      });
+      expect(Number(await redis.ask('HGET', key, 'revision'))).toBeGreaterThan(revision);
+      expect([(await hub.read(tokenOf(service).name))?.credential?.value, minted]).toEqual([value, [value]]);
+    });
+
     it('there is one record for each name, however often it is written', async () => {
       const hub = await open();
       for (const value of ['A', 'B', 'C']) await hub.write('shop', value);

@@ -48,12 +48,13 @@ local function held_for(record, owner)
   return math.max(0, left)
 end
 
--- Gives the record its next revision, and lets all hubs hear of it.
+-- Gives the record its next revision, and lets all hubs hear of it. The revision is the number of the change, so that a
+-- record which somebody took away and a hub wrote anew does not begin again with revisions that are old news to others.
 local function announce(record, name, key, changes, count)
-  record.revision = record.revision + 1
+  local number = redis.call('INCR', count)
+  record.revision = math.max(number, record.revision + 1)
   redis.call('HSET', key, 'entry', record.entry, 'revision', integer(record.revision))
   redis.call('EXPIRE', key, FORGOTTEN_AFTER_SECONDS)
-  local number = redis.call('INCR', count)
   redis.call('ZADD', changes, number, name)
   redis.call('ZREMRANGEBYRANK', changes, 0, -CHANGES_REMEMBERED - 1)
   redis.call('PUBLISH', changes, cjson.encode({ integer(number), name, record.entry, integer(record.revision), record.doubt }))
