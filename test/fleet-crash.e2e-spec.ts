@@ -66,11 +66,11 @@ http.Agent.prototype.addRequest = function (request, ...rest) {
   });
 };
 
-const COMMIT_ARGUMENTS = 10;
+const COMMIT_ARGUMENTS = 12;
 const { sendCommand } = Redis.prototype;
 Redis.prototype.sendCommand = function (command, ...rest) {
   const { name, args } = command;
-  const entry = name === 'evalsha' && args.length === COMMIT_ARGUMENTS ? args[5] : undefined;
+  const entry = name === 'evalsha' && args.length === COMMIT_ARGUMENTS ? args[6] : undefined;
   if (!isHeld(({ commit }) => commit !== undefined && commit === entry)) return sendCommand.call(this, command, ...rest);
   gate.then(() => sendCommand.call(this, command, ...rest));
   return command.promise;

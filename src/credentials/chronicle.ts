@@ -109,7 +109,7 @@ function tellInWords(event: HubEvent, now: number): { level: Level; text: string
     case 'store-changed':
       return {
         level: 'warn',
-        text: 'Another Redis server answers, or the same one after a restart. It may have less than the one before: comparing, and writing again what is missing there.',
+        text: 'Another Redis server answers, the same one after a restart, or one that was emptied. It may have less than the one before: comparing, and writing again what is missing there.',
       };
     case 'store-clock-moved':
       return {

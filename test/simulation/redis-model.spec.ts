@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { Redis } from 'ioredis';
-import { randomUUID } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { redisSettingsOf } from '../../src/config/redis-settings.js';
 import { RedisConnection } from '../../src/credentials/store/redis.connection.js';
 import type { ScriptName } from '../../src/credentials/store/redis.port.js';
@@ -17,6 +17,8 @@ type Step = readonly [script: ScriptName, record: string, args: readonly string[
 
 const name = fc.constantFrom('a', 'b');
 const owner = fc.constantFrom('x', 'y', 'z');
+// Of hubs that have keys of their own, mostly; and of one that found `key` there.
+const digest = fc.constantFrom('', '', '', createHash('sha1').update('key').digest('hex'));
 const seen = fc.nat(4).map(String);
 const entry = fc.constantFrom('one', 'two', 'three');
 // Leases that have ended when they are given, and some that outlive the test: so the time of day does not matter.
@@ -25,10 +27,18 @@ const called = fc.constantFrom('', '1700000000000', '1700000000500', '1800000000
 
 const step: fc.Arbitrary<Step> = fc.oneof(
   fc
-    .tuple(name, seen, owner, lasts, fc.oneof(entry, fc.constant('')), fc.constantFrom(HERE, HERE, HERE, 'elsewhere'))
+    .tuple(
+      name,
+      digest,
+      seen,
+      owner,
+      lasts,
+      fc.oneof(entry, fc.constant('')),
+      fc.constantFrom(HERE, HERE, HERE, 'elsewhere'),
+    )
     .map(([record, ...args]): Step => ['grant', record, [record, ...args]]),
   fc
-    .tuple(name, seen, fc.oneof(owner, fc.constant('')), entry, called)
+    .tuple(name, digest, seen, fc.oneof(owner, fc.constant('')), entry, called)
     .map(([record, ...args]): Step => ['commit', record, [record, ...args]]),
   name.map((record): Step => ['read', record, []]),
   fc
@@ -77,6 +87,7 @@ describe('the model of Redis', () => {
                   ...(script === 'news' ? [] : [`${prefix}:entry:${record}`]),
                   `${prefix}:changes`,
                   `${prefix}:changes:count`,
+                  ...(script === 'news' ? [] : [`${prefix}:key`]),
                 ];
         const [published, expected]: [string[], string[]] = [[], []];
         const hear = (channel: string, message: string): void => {
@@ -108,8 +119,8 @@ describe('the model of Redis', () => {
     const model = new RedisModel(id, () => undefined);
     const write = async (name: string): Promise<void> => {
       const asked = [
-        [`${prefix}:entry:${name}`, ...keys],
-        [name, '0', '', 'one', ''],
+        [`${prefix}:entry:${name}`, ...keys, `${prefix}:key`],
+        [name, '', '0', '', 'one', ''],
       ] as const;
       model.run('commit', ...asked, Date.now());
       await connection.run('commit', ...asked);

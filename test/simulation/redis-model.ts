@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { type Kept, Leases, type Outcome } from '../../src/credentials/store/leases.js';
 import type { ScriptName } from '../../src/credentials/store/redis.port.js';
 
@@ -70,13 +71,14 @@ export class RedisModel {
       case 'read':
         return [String(time), ...keys.map((key) => shown(this.leases.slot(key)))];
       case 'grant': {
-        const [name = '', seen, owner = '', lastsMs, content = '', id] = args;
-        if (id !== this.id) return [String(time), 'elsewhere', '0', ...shown(this.leases.slot(record))];
+        const [name = '', digest, seen, owner = '', lastsMs, content = '', id] = args;
+        if (id !== this.id || !this.opens(digest)) return this.elsewhere(time, record);
         const request = { seen: Number(seen), owner, lastsMs: Number(lastsMs), ...(content !== '' && { content }) };
         return this.outcome(time, record, name, () => this.leases.grant(record, request, time));
       }
       case 'commit': {
-        const [name = '', seen, owner = '', content = '', calledAt = ''] = args;
+        const [name = '', digest, seen, owner = '', content = '', calledAt = ''] = args;
+        if (!this.opens(digest)) return this.elsewhere(time, record);
         const request = {
           seen: Number(seen),
           content,
@@ -93,6 +95,14 @@ export class RedisModel {
   private hello(time: number, offered: string): unknown {
     if (offered !== '' && this.key === '') this.key = offered;
     return [String(time), this.id, this.policy, String(this.leases.changes), offered === '' ? '' : this.key];
+  }
+
+  private opens(digest = ''): boolean {
+    return digest === '' || digest === createHash('sha1').update(this.key).digest('hex');
+  }
+
+  private elsewhere(time: number, record: string): unknown {
+    return [String(time), 'elsewhere', '0', ...shown(this.leases.slot(record))];
   }
 
   private outcome(time: number, record: string, name: string, act: () => Outcome<string>): unknown {

@@ -360,11 +360,14 @@ describe('the store that hubs share', () => {
     it('lets a hub with another one say so, and what to do, instead of acting as if nothing were there', async () => {
       const one = await open({ keys: new Secret(key()) });
       await one.write('shop', 'A');
-      for (const keys of [new Secret(key()), undefined]) {
+      for (const [keys, more] of [
+        [new Secret(key()), ''],
+        [undefined, ' or, if none has any, take away what is there'],
+      ] as const) {
         const other = await connect(keys ? { keys } : {});
         const refusal = other.store.open();
         await expect(refusal).rejects.toThrow(StoreUnreachable);
-        await expect(refusal).rejects.toThrow('give all hubs the same STORE_KEY');
+        await expect(refusal).rejects.toThrow(`give all hubs the same STORE_KEY${more}`);
         await expect(other.store.load(['shop'])).rejects.toThrow(StoreUnreachable);
         await expect(other.store.put('shop', 0, {})).rejects.toThrow(StoreUnreachable);
         await expect(other.store.grant('shop', 0)).rejects.toThrow(StoreUnreachable);
@@ -845,16 +848,66 @@ describe('the store that hubs share', () => {
       expect((await late.read('shop'))?.credential?.value).toBe('A');
     });
 
-    it('opens what those sealed who have not noticed yet, though a new hub has brought a key of its own', async () => {
+    it('takes nothing that a new hub could not open, which has brought a key of its own, from who has not noticed yet', async () => {
       const [one, other] = [await open(), await open()];
       await one.write('shop', 'A');
       await loseEverything();
-      await open();
+      const late = await open();
       for (const hub of [one, other]) await reconnected(hub);
+      await expect(one.write('shop', 'A')).rejects.toThrow('it may have lost something');
+      await one.store.catchUp();
       await one.write('shop', 'A');
       other.pass(2000);
       await other.store.catchUp();
-      expect([other.mourned, (await other.read('shop'))?.credential?.value]).toEqual([1, 'A']);
+      for (const hub of [one, other, late]) expect((await hub.read('shop'))?.credential?.value).toBe('A');
+      expect([one.mourned, other.mourned, late.events]).toEqual([1, 1, []]);
+    });
+
+    it('does not take what was emptied for what it was, though as much was written there since', async () => {
+      const one = await open();
+      one.isDeaf = true;
+      await one.write('shop', 'A');
+      await one.store.catchUp();
+      await redis.ask('FLUSHALL');
+      const late = await open();
+      await late.write('crm', 'B');
+      await expect(one.write('shop', 'A')).rejects.toThrow('it may have lost something');
+      await expect(one.store.grant('shop', 0)).rejects.toThrow('it may have lost something');
+      await one.store.catchUp();
+      expect(one.mourned).toBe(1);
+      await one.write('shop', 'A');
+      for (const hub of [one, late]) {
+        expect([(await hub.read('shop'))?.credential?.value, (await hub.read('crm'))?.credential?.value]).toEqual([
+          'A',
+          'B',
+        ]);
+      }
+    });
+
+    it('gets the key back that somebody took away, from who knows it', async () => {
+      const one = await open();
+      await one.write('shop', 'A');
+      await redis.ask('DEL', `{${prefix}}:key`);
+      await expect(one.write('crm', 'B')).rejects.toThrow('it may have lost something');
+      await one.store.catchUp();
+      const late = await open();
+      expect((await late.read('shop'))?.credential?.value).toBe('A');
+    });
+
+    it('is there again for who was shut out because the key was gone, once all of it is taken away', async () => {
+      const one = await open();
+      await one.write('shop', 'A');
+      await redis.ask('DEL', `{${prefix}}:key`);
+      const late = await connect();
+      await expect(late.store.open()).rejects.toThrow('if none has any, take away what is there');
+      await redis.forget(prefix);
+      for (const hub of [late, one]) {
+        hub.pass(2000);
+        await hub.store.catchUp();
+        expect(hub.store.status.reachable).toBe(true);
+      }
+      await one.write('shop', 'A');
+      expect((await late.read('shop'))?.credential?.value).toBe('A');
     });
 
     it('notices that it was emptied, though it is the same process', async () => {

@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import { newKey, parseKeys } from '../../config/random-keys.js';
 import type { Secret } from '../../config/secret.js';
@@ -75,6 +75,8 @@ export class RedisStore extends Store {
   private foundKeys: readonly string[] = [];
   private cipher: Cipher;
   private server: string | undefined;
+  /** Set when the server that answers was seen not to be as it was when it was met. */
+  private isStrange = false;
   /** The last change up to which every one was heard. */
   private heard = 0;
   private looking: Promise<void> | undefined;
@@ -185,6 +187,16 @@ export class RedisStore extends Store {
     return `${this.prefix}:changes:count`;
   }
 
+  private get key(): string {
+    return `${this.prefix}:key`;
+  }
+
+  /** By what the server knows the key that this hub found there, without being told. */
+  private get digest(): string {
+    const [found] = this.foundKeys;
+    return found === undefined ? '' : createHash('sha1').update(found).digest('hex');
+  }
+
   private readonly keyOf = (name: string): string => `${this.prefix}:entry:${name}`;
 
   private async read(names: readonly string[]): Promise<Map<string, Stored>> {
@@ -242,7 +254,7 @@ export class RedisStore extends Store {
       const [, server, total, oldest, changes, policy, refusal] = await this.news(asked);
       this.note('eviction', policy !== WANTED_POLICY);
       if (refused) for (const fault of WRITE_FAULTS) this.note(fault, fault === refusal);
-      if (server !== this.server || Number(total) < since) {
+      if (server !== this.server || Number(total) < since || this.isStrange) {
         await this.meet();
         this.recoveredAt = this.surroundings.clock.now() + RECOVERY_MS;
         this.surroundings.tell({ event: 'store-changed' });
@@ -285,8 +297,8 @@ export class RedisStore extends Store {
 
   /** @returns what it throws away when it has no room left. */
   private async meet(): Promise<string> {
-    const key = [`${this.prefix}:key`, this.count];
-    const [, server, policy, total, found] = await this.ask<Hello>('hello', key, [this.foundKeys[0] ?? '']);
+    const keys = [this.key, this.count];
+    const [, server, policy, total, found] = await this.ask<Hello>('hello', keys, [this.foundKeys[0] ?? '']);
     if (!this.keys) {
       // What other hubs have sealed has to open, and what this one has.
       this.foundKeys = [...new Set([found, ...this.foundKeys])];
@@ -296,6 +308,7 @@ export class RedisStore extends Store {
     const [, , , , [newest]] = await this.news([String(Number(total) - 1), '1', '']);
     if (newest !== undefined) await this.read([newest]);
     this.server = server;
+    this.isStrange = false;
     this.heard = Number(total);
     return policy;
   }
@@ -338,9 +351,10 @@ export class RedisStore extends Store {
     entry: Entry | undefined,
   ): Promise<Written> {
     this.assertMet();
-    const keys = [this.keyOf(name), this.changes, this.count];
-    const [, verdict, heldForMs, ...shown] = await this.ask<Outcome>(script, keys, [name, ...args]);
+    const keys = [this.keyOf(name), this.changes, this.count, this.key];
+    const [, verdict, heldForMs, ...shown] = await this.ask<Outcome>(script, keys, [name, this.digest, ...args]);
     if (verdict === 'elsewhere') {
+      this.isStrange = true;
       this.lookAt = 0;
       throw new StoreUnreachable(LOST_SOMETHING);
     }
@@ -367,7 +381,11 @@ export class RedisStore extends Store {
       if (error instanceof UnknownKey) {
         // Whoever cannot read what others wrote must not act as if nothing were there.
         this.server = undefined;
-        throw new StoreUnreachable('what is there is sealed with another key: give all hubs the same STORE_KEY');
+        throw new StoreUnreachable(
+          this.keys
+            ? 'what is there is sealed with another key: give all hubs the same STORE_KEY'
+            : 'what is there is sealed with another key than the one that lies there: give all hubs the same STORE_KEY or, if none has any, take away what is there',
+        );
       }
       this.surroundings.tell({ event: 'store-damaged', name });
       return {};

@@ -1,11 +1,14 @@
 -- Writes what came of a lease, and ends it; or writes without a lease, if nobody has it, on the ground of what was seen.
--- KEYS: the record, the changes, their count.
--- ARGV: name, revision seen, owner or '' for nobody, entry, instant of a call that may have ended what others hold or ''.
+-- KEYS: the record, the changes, their count, the key that seals.
+-- ARGV: name, digest of the key that seals or '', revision seen, owner or '' for nobody, entry, instant of a call that may
+-- have ended what others hold or ''.
 
 local key, changes, count = KEYS[1], KEYS[2], KEYS[3]
-local name, seen, owner, entry, called = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4], ARGV[5]
+local name, digest, seen, owner, entry, called = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4], ARGV[5], ARGV[6]
 
 local record = read(key)
+if not opens(digest, KEYS[4]) then return outcome('elsewhere', record, 0) end
+
 -- Who did not hear that it was kept asks again.
 if owner ~= '' and record.last == owner then return outcome('kept', record, 0) end
 

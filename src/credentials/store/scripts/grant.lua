@@ -1,13 +1,14 @@
 -- Gives a lease to who asks first on the ground of the present revision, or makes its owner's longer; notes an entry.
--- KEYS: the record, the changes, their count.
--- ARGV: name, revision seen, owner, milliseconds it lasts, entry or '', the process that it was asked of.
+-- KEYS: the record, the changes, their count, the key that seals.
+-- ARGV: name, digest of the key that seals or '', revision seen, owner, milliseconds it lasts, entry or '', the process that
+-- it was asked of.
 
 local key, changes, count = KEYS[1], KEYS[2], KEYS[3]
-local name, seen, owner, lasts, entry = ARGV[1], tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4]), ARGV[5]
+local name, digest, seen, owner, lasts, entry = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4], tonumber(ARGV[5]), ARGV[6]
 
 local record = read(key)
 -- Leases that another process gave may be lost, and what came of them.
-if process() ~= ARGV[6] then return outcome('elsewhere', record, 0) end
+if process() ~= ARGV[7] or not opens(digest, KEYS[4]) then return outcome('elsewhere', record, 0) end
 
 local held = held_for(record, owner)
 if held > 0 then return outcome('held', record, held) end
