@@ -3,8 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
-import { APPID, ask, type Asking, type Reply, Stage, tokenFor, WEB_KEY } from './hub.fixture.js';
+import { APPID, APPSECRET, ask, type Asking, type Reply, Stage, tokenFor, WEB_KEY } from './hub.fixture.js';
 import { until } from './redis.fixture.js';
 
 const SECRETS = fileURLToPath(new URL('../dist/gateway/main.js', import.meta.url));
@@ -89,7 +92,7 @@ describe('an SDK that asks for a token', () => {
     ['no secret', `/cgi-bin/token?grant_type=client_credential&appid=${APPID}`, 41004],
     ['another grant', `/cgi-bin/token?grant_type=password&appid=${APPID}&secret=${PROXIED}`, 40002],
     ['a secret that nobody has', tokenPath(`wths_${'0'.repeat(48)}`), 40125],
-    ['the AppSecret itself', tokenPath('app-secret-8c1f0d5e7a9b4c3d'), 40125],
+    ['the AppSecret itself', tokenPath(APPSECRET), 40125],
   ])('hears of %s as WeChat would say it', async (_, path, errcode) => {
     const { status, headers, json } = await sdk(path);
     expect([status, headers.get('content-type'), json['errcode']]).toEqual([
@@ -239,6 +242,20 @@ describe('a call through the gateway', () => {
     expect(JSON.parse((await sdk(login(PROXIED))).text)).toHaveProperty('openid');
     expect((await sdk(login('wths_0'))).json['errcode']).toBe(40125);
     expect((await sdk(login(SPLIT))).json['errcode']).toBe(48001);
+  });
+
+  it('logs users in without the virtual token, which some SDKs send along and WeChat does not know', async () => {
+    const token = await virtualToken();
+    const asked: string[] = [];
+    const wechat = createServer(({ url = '' }, response) => {
+      asked.push(url);
+      response.end('{}');
+    }).listen(0, '127.0.0.1');
+    await once(wechat, 'listening');
+    await stage.restart({ WECHAT_API_ROOT: `http://127.0.0.1:${(wechat.address() as AddressInfo).port}` });
+    await sdk(`/sns/jscode2session?access_token=${token}&appid=${APPID}&secret=${PROXIED}&js_code=c`);
+    expect(asked).toEqual([`/sns/jscode2session?appid=${APPID}&secret=${APPSECRET}&js_code=c`]);
+    wechat.close();
   });
 });
 

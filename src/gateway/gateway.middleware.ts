@@ -7,7 +7,7 @@ import { type Caller, Callers } from './callers.js';
 import { DialectFilter } from './dialect.filter.js';
 import { Gateway } from './gateway.js';
 import { Saying } from './saying.js';
-import { isPlain, type Target, targetOf, withParameter } from './target.js';
+import { isPlain, type Target, targetOf, withoutParameter, withParameter } from './target.js';
 
 /** What the hub answers itself. */
 const SERVED = new Set([
@@ -75,7 +75,8 @@ export class GatewayMiddleware implements NestMiddleware {
     const [appid, secret] = [parameters.get('appid') ?? undefined, parameters.get('secret') ?? undefined];
     const caller = this.callers.bySecret(dialect, { appid, secret });
     this.admit(caller, request, path);
-    const real = withParameter(query, 'secret', caller.app.secret.reveal());
+    // Some SDKs send their token along everywhere. Here nobody wants it, and WeChat never issued it.
+    const real = withParameter(withoutParameter(query, 'access_token'), 'secret', caller.app.secret.reveal());
     if (real === undefined) throw new Saying(dialect, 'badAddress');
     return this.gateway.passPlainly({ ...passage, target: `${path}?${real}` });
   }

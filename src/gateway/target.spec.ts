@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import type { IncomingMessage } from 'node:http';
-import { isPlain, targetOf, withParameter } from './target.js';
+import { isPlain, targetOf, withoutParameter, withParameter } from './target.js';
 
 const target = (url: string, host = 'hub:8567') => targetOf({ url, headers: { host } } as IncomingMessage);
 
@@ -9,6 +9,7 @@ describe('where a request wants to go', () => {
     ['/cgi-bin/token?appid=1', 'wechat', '/cgi-bin/token', 'appid=1'],
     ['//cgi-bin/token?a=//x?y', 'wechat', '/cgi-bin/token', 'a=//x?y'],
     ['/wecom/cgi-bin/user/get?access_token=1', 'wecom', '/cgi-bin/user/get', 'access_token=1'],
+    ['/wecom//cgi-bin/ticket/get?type=a', 'wecom', '/cgi-bin/ticket/get', 'type=a'],
     ['/cgi-bin/gettoken?corpid=1', 'wecom', '/cgi-bin/gettoken', 'corpid=1'],
     ['/some/new/api?x=1&access_token=1', 'wechat', '/some/new/api', 'x=1&access_token=1'],
     ['http://hub/sns/userinfo', 'wechat', '/sns/userinfo', ''],
@@ -57,6 +58,10 @@ describe('a parameter', () => {
         expect(withParameter(query('old'), 'a', 'n&w')).toBe(query('n%26w'));
       }),
     );
+  });
+
+  it('is left out wherever it stands, and every other byte stays', () => {
+    expect(withoutParameter('a=1&b=%41&a=&ba=2', 'a')).toBe('b=%41&ba=2');
   });
 
   it.each(['', 'b=1', 'a=1&a=2', 'ba=1'])('is not put into %j', (query) => {

@@ -22,13 +22,17 @@ const WECOM_PREFIX = /^\/wecom(?=\/)/;
 /** Reads where a request wants to go, if that is at WeChat. */
 export function targetOf({ url = '', headers }: IncomingMessage): Target | undefined {
   const [written = '', ...rest] = url.replace(/^https?:\/\/[^/]*/, '').split('?');
-  // One SDK's own manual leads to two slashes.
-  const whole = written.replace(/^\/+/, '/');
+  const whole = withOneSlash(written);
   const isWecom = WECOM_PREFIX.test(whole) || WECOM_HOST.test(headers.host ?? '');
-  const path = whole.replace(WECOM_PREFIX, '');
+  const path = withOneSlash(whole.replace(WECOM_PREFIX, ''));
   const query = rest.join('?');
   if (OWN_PATH.test(path) || !(WECHAT_PATH.test(path) || WITH_TOKEN.test(query))) return undefined;
   return { dialect: isWecom || WECOM_ENDPOINTS.has(path) ? 'wecom' : 'wechat', path, query };
+}
+
+/** SDKs put their own slash behind that of the base URL, and the manual of one of them tells users to. */
+function withOneSlash(path: string): string {
+  return path.replace(/^\/+/, '/');
 }
 
 /** What is WeCom's alone, wherever it is asked for. */
@@ -49,4 +53,12 @@ export function withParameter(query: string, name: string, value: string): strin
   const [place] = places;
   if (place === undefined || places.length > 1) return undefined;
   return parts.with(place, `${name}=${encodeURIComponent(value)}`).join('&');
+}
+
+/** Leaves a parameter out, and every other byte of the query as it is. */
+export function withoutParameter(query: string, name: string): string {
+  return query
+    .split('&')
+    .filter((part) => !part.startsWith(`${name}=`))
+    .join('&');
 }

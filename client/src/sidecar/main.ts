@@ -18,12 +18,14 @@ function settingsOrExit(): Settings {
   } catch (error) {
     if (!(error instanceof BadSettings)) throw error;
     process.stderr.write(`${error.message}\n${USAGE}`);
+    // At once: nothing of what comes after it can be done without the settings.
     process.exit(EX_CONFIG);
   }
 }
 
 if (process.argv.includes('--help')) {
   process.stdout.write(USAGE);
+  // Who asks how it is used has not configured it yet.
   process.exit(0);
 }
 
