@@ -73,6 +73,11 @@ export function accept(entry: Entry, nature: Nature, { value, expiresIn }: Minte
   return { value, issuedAt, expiresAt: issuedAt + life, version, ...(births.length > 0 && { births }) };
 }
 
+/** When a value began at the latest: with the call that gave it to who saw it first, or before; epoch milliseconds. */
+export function latestBirthOf({ issuedAt, births }: Credential): number {
+  return births?.at(-1) ?? issuedAt;
+}
+
 function acceptAgain(known: Credential, nature: Nature, toldLife: number, askedAt: number): Credential {
   const { births = [], ...rest } = known;
   const life = known.expiresAt - known.issuedAt;

@@ -94,6 +94,20 @@ describe('what a hub remembers and what the store shows', () => {
       expect(reconciled(old, young, ticket)).toEqual(old);
     });
 
+    it('lets it have begun whenever either believes, but not after the first of them had it', () => {
+      const first = { births: [NOW + 100_000, NOW + 113_000] };
+      const late = { births: [NOW + 50_000, NOW + 566_000] };
+      const both = asked('A', 0, { births: [NOW + 50_000, NOW + 100_000, NOW + 113_000] });
+      for (const [ours, theirs] of [
+        [asked('A', 0, first), asked('A', 0, late)],
+        [asked('A', 0, late), asked('A', 0, first)],
+      ] as const) {
+        expect(reconciled(ours, theirs, ticket)).toEqual(both);
+      }
+      expect(reconciled(asked('A', 0, late), asked('A', 0), ticket)).toEqual(asked('A', 0));
+      expect(reconciled(both, both, ticket)).toBe(both);
+    });
+
     it('gives the greatest version under which it was handed out', () => {
       for (const [ours, theirs] of [
         [asked('A', 0, { version: 3 }), asked('A', 3600, { version: 9 })],

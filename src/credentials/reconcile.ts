@@ -1,6 +1,6 @@
 import type { Nature } from '../wechat/platforms/platform.js';
 import { LATE_ARRIVAL_MS } from '../wechat/wechat.error.js';
-import { isExclusive } from './lost-calls.js';
+import { isExclusive, latestBirthOf } from './lost-calls.js';
 import type { Credential } from './policy.js';
 import type { Entry } from './store/store.js';
 
@@ -46,11 +46,34 @@ function believed(mine: Credential | undefined, other: Credential | undefined): 
     return winner.version > loser.version ? winner : { ...winner, version: loser.version + 1 };
   }
   // Whoever saw it first knows best how long it lives: WeChat may repeat a value as if it were fresh.
-  const seen = mine.expiresAt < other.expiresAt - SLACK_MS ? mine : other;
+  const first = mine.expiresAt < other.expiresAt - SLACK_MS ? mine : other;
+  const seen = withBirths(first, birthsOf(mine, other, first.issuedAt));
   const version = Math.max(mine.version, other.version);
   const isRefused = mine.refused ?? other.refused;
   if (version === seen.version && isRefused === seen.refused) return seen;
   return { ...seen, version, ...(isRefused && { refused: true }) };
+}
+
+/**
+ * When a value may have begun that two have met, but for `earliest`: whenever either of them believes, but not after the first
+ * of them had it.
+ */
+function birthsOf(mine: Credential, other: Credential, earliest: number): readonly number[] {
+  const latest = Math.min(latestBirthOf(mine), latestBirthOf(other)) + SLACK_MS;
+  const found: number[] = [];
+  for (const at of [mine, other].flatMap(({ issuedAt, births = [] }) => [issuedAt, ...births]).sort((a, b) => a - b)) {
+    if (at > (found.at(-1) ?? earliest) + SLACK_MS && at <= latest) found.push(at);
+  }
+  return found;
+}
+
+/** The same credential, if these are its births already, as far as instants can be told. */
+function withBirths(credential: Credential, births: readonly number[]): Credential {
+  const { births: present = [], ...rest } = credential;
+  const isSame =
+    births.length === present.length && births.every((at, i) => Math.abs(at - (present[i] ?? 0)) <= SLACK_MS);
+  if (isSame) return credential;
+  return { ...rest, ...(births.length > 0 && { births }) };
 }
 
 /** Whether two calls were under way at the same time, so that nobody can say which of them ended the other's value. */

@@ -3,7 +3,15 @@ import { LATE_ARRIVAL_MS, WechatError, WechatNonsense } from '../wechat/wechat.e
 import { AllowanceSpent, spend } from './allowance.js';
 import { causeOf } from './chronicle.js';
 import { errorOf, type Failure, failureOf, isPassing, NotTheCredential } from './failure.js';
-import { accept, allArrivedAt, isExclusive, standing, withIntent, withoutSettled } from './lost-calls.js';
+import {
+  accept,
+  allArrivedAt,
+  isExclusive,
+  latestBirthOf,
+  standing,
+  withIntent,
+  withoutSettled,
+} from './lost-calls.js';
 import type { Outside } from './outside.js';
 import { type Credential, dueOf, type Flaw, freshUntil, otherThan, type Policy, usable } from './policy.js';
 import { reconciled } from './reconcile.js';
@@ -659,9 +667,11 @@ function mayFollow({ credential }: Entry, { credential: before }: Entry, { repea
   if (!before) return true;
   if (!credential || credential.version < before.version) return false;
   if (credential.value !== before.value) return credential.issuedAt >= before.issuedAt;
-  // The life of a value grows only where WeChat says so, or where it outlived the birth that was taken for its own.
-  const mayGrow = repeats === 'life-left' || before.births !== undefined;
-  return mayGrow || credential.expiresAt <= before.expiresAt + CLOCK_SLACK_MS;
+  // The life of a value grows only where WeChat says so, or where it outlived the birth that was taken for its own; but
+  // it did not begin after it was met.
+  if (repeats === 'life-left') return true;
+  if (latestBirthOf(credential) > latestBirthOf(before) + CLOCK_SLACK_MS) return false;
+  return before.births !== undefined || credential.expiresAt <= before.expiresAt + CLOCK_SLACK_MS;
 }
 
 /**
