@@ -113,6 +113,7 @@ describe('three hubs whose Redis', () => {
 
   it('dies together with one of them, which alone knows a value: the others soon have one that lives', async () => {
     const { classic, values, readers, callsSince } = await begin('untold');
+    await allAre('ok');
     const appid = Fleet.appid('classic-untold');
     fleet.simulator.world.faults.add({ kind: 'slow', milliseconds: 1000, appid, path: '/cgi-bin/token', times: 1 });
     await fleet.redis.save();
