@@ -273,8 +273,8 @@ function answeredOf(request: IncomingMessage, response: ServerResponse, seconds:
   return { client: clientOf(request)?.name, app: about, route: route?.path, status, seconds };
 }
 
-/** Those who ask here show no token. */
-const OPEN_PATHS = /^\/(health\/|metrics$|openapi\.json$)/;
+/** Those who ask here show no JWT: machines that watch, and SDKs, who have a secret in their address. */
+const OPEN_PATHS = /^\/(health\/|metrics$|openapi\.json$|cgi-bin\/)/;
 
 /** What comes in the place of a token. */
 function shownBy({ headers }: IncomingMessage): string {
