@@ -1,3 +1,5 @@
+import type { Change } from '../config/changes.js';
+
 /** What the audit has records of. */
 export type AuditedEvent =
   | 'hand-out'
@@ -14,15 +16,7 @@ export type AuditedEvent =
   /** WeChat refused a value that the hub had not replaced: somebody else asks for the account. */
   | 'foreign-mint'
   | 'configuration'
-  | 'client-added'
-  | 'client-removed'
-  /** What it may do. */
-  | 'client-changed'
-  /** By which its tokens are told. */
-  | 'key-changed'
-  | 'app-added'
-  | 'app-removed'
-  | 'secret-changed'
+  | Change['event']
   | 'start'
   | 'stop'
   /** A line before this one was not written to its end. */

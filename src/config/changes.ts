@@ -7,7 +7,9 @@ export interface Change {
   readonly event:
     | 'client-added'
     | 'client-removed'
+    /** What it may do. */
     | 'client-changed'
+    /** By which its tokens are told. */
     | 'key-changed'
     | 'app-added'
     | 'app-removed'
