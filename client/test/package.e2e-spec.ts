@@ -64,9 +64,24 @@ describe('the package, as it is published', () => {
   });
 
   it('has types that are not wrong, for every module system that knows of exports', () => {
-    const { status, output } = run(join(BIN, 'attw'), [tarball, '--profile', 'node16', '--no-emoji'], folder);
-    expect(output.match(/^node16.*|^bundler.*/gm)).toHaveLength(9);
-    expect(output).not.toContain('Error');
+    const { status, output } = run(join(BIN, 'attw'), [tarball, '--profile', 'node16', '--format', 'json'], folder);
+    const { analysis } = JSON.parse(output) as {
+      analysis: {
+        entrypoints: Record<string, { resolutions: Record<string, { resolution?: object }> }>;
+        problems: { resolutionKind?: string }[];
+      };
+    };
+    const found = Object.entries(analysis.entrypoints).flatMap(([entry, { resolutions }]) =>
+      Object.keys(resolutions)
+        .filter((system) => system !== 'node10' && resolutions[system]?.resolution !== undefined)
+        .map((system) => `${entry} ${system}`),
+    );
+    expect(found.sort()).toEqual(
+      ['.', './node', './package.json'].flatMap((entry) =>
+        ['bundler', 'node16-cjs', 'node16-esm'].map((system) => `${entry} ${system}`),
+      ),
+    );
+    expect(analysis.problems.filter(({ resolutionKind }) => resolutionKind !== 'node10')).toEqual([]);
     expect(status).toBe(0);
   });
 
