@@ -18,6 +18,7 @@ import { DialectFilter } from './dialect.filter.js';
 import { Gateway } from './gateway.js';
 import { GatewayController } from './gateway.controller.js';
 import { GatewayMiddleware } from './gateway.middleware.js';
+import { Passersby } from './passersby.js';
 import { TokenController } from './token.controller.js';
 import { VirtualTokens } from './virtual-tokens.js';
 
@@ -28,6 +29,11 @@ import { VirtualTokens } from './virtual-tokens.js';
   providers: [
     DialectFilter,
     GatewayMiddleware,
+    {
+      provide: Passersby,
+      inject: [CredentialsService],
+      useFactory: ({ clock }: CredentialsService): Passersby => new Passersby(() => clock.now()),
+    },
     {
       provide: Callers,
       inject: [CredentialsService, LiveConfiguration],

@@ -4,6 +4,7 @@ import { HttpProxyAgent } from 'http-proxy-agent';
 import { HttpsProxyAgent } from 'https-proxy-agent';
 import { Agent, type ClientRequest, type IncomingMessage, request as requestPlainly } from 'node:http';
 import { Agent as TlsAgent, request as requestByTls } from 'node:https';
+import type { Duplex } from 'node:stream';
 import type { Settings, Upstream } from '../config/environment.js';
 import type { PassingBody } from './passing-body.js';
 import { type Dialect, WechatUnreachable } from './wechat.error.js';
@@ -65,6 +66,11 @@ export class WechatRelay implements OnApplicationShutdown {
         signal,
       });
       call.once('response', resolve).once('error', unreachable);
+      // Nobody asked for another protocol, and Node would leave us to wait for an answer.
+      call.once('upgrade', (_answer: IncomingMessage, socket: Duplex) => {
+        socket.destroy();
+        unreachable({ name: '', message: '', code: 'another protocol' });
+      });
       call.setTimeout(SILENCE_MS, () => call.destroy(Object.assign(new Error(), { code: 'ETIMEDOUT' })));
       body.pour(call).catch((error: unknown) => call.destroy(error as Error));
     });
