@@ -328,6 +328,19 @@ describe('an address', () => {
     expect(liar.calls).toEqual([]);
   });
 
+  it.each([
+    ['is too long', 'GET', `&x=${'y'.repeat(2100)}`, []],
+    ['comes with a body that none may have', 'GET', '', ['Content-Length: 4', '', 'GET ']],
+    ['comes without one host', 'POST', '', ['Host: other']],
+    ['comes with too many headers', 'POST', '', Array.from({ length: 70 }, (_, i) => `X-${i}: 1`)],
+  ])('of a request that %s is refused in WeChat’s words', async (_, method, more, lines) => {
+    const line = `${method} ${tokenPath(SPLIT)}${more} HTTP/1.1`;
+    const { status, headers, body } = await exchangeOne(stage.url, line, lines);
+    expect([status, headers.get('content-type')]).toEqual([200, 'application/json; charset=utf-8']);
+    expect((JSON.parse(body) as Reply['json'])['errcode']).toBe(40066);
+    expect(liar.tokens).toEqual([]);
+  });
+
   it('with another host leads to WeChat all the same', async () => {
     const target = `http://x.example/cgi-bin/x?access_token=${await tokenOf(PROXIED)}`;
     expect((await exchangeOne(stage.url, `GET ${target} HTTP/1.1`)).status).toBe(200);

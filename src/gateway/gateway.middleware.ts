@@ -1,8 +1,10 @@
 import { Injectable, type NestMiddleware } from '@nestjs/common';
 import type { NextFunction, Response } from 'express';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { ClientRequest } from '../auth/client.guard.js';
 import { assertMayCall, Forbidden } from '../auth/rights.js';
 import { ClientBudgets } from '../http/client-budgets.js';
+import type { Problem } from '../http/problems.js';
 import { sourceNetworkOf } from '../http/source-address.js';
 import { type Caller, Callers } from './callers.js';
 import { DialectFilter } from './dialect.filter.js';
@@ -37,6 +39,14 @@ export class GatewayMiddleware implements NestMiddleware {
       Object.assign(request, { route: ROUTE });
       this.pass(target, request, response).catch((error: unknown) => this.errors.answer(error, request, response));
     }
+  }
+
+  /** Tells an SDK of a request that is not as HTTP has it; nobody else. */
+  refuseFlawed(request: IncomingMessage, response: ServerResponse, { type }: Problem): boolean {
+    const target = targetOf(request);
+    if (!target) return false;
+    void this.errors.answer(new Saying(target.dialect, 'badAddress', type), request as ClientRequest, response);
+    return true;
   }
 
   private async pass(target: Target, request: ClientRequest, response: Response): Promise<void> {

@@ -10,6 +10,7 @@ import type { Settings } from '../config/environment.js';
 import { LiveConfiguration } from '../config/live-configuration.js';
 import { CredentialsModule } from '../credentials/credentials.module.js';
 import { CredentialsService } from '../credentials/credentials.service.js';
+import type { HubAdapter } from '../http/hub.adapter.js';
 import type { App } from '../wechat/platforms/platform.js';
 import { WechatModule } from '../wechat/wechat.module.js';
 import { WechatRelay } from '../wechat/wechat.relay.js';
@@ -62,12 +63,15 @@ import { VirtualTokens } from './virtual-tokens.js';
 })
 export class GatewayModule implements NestModule {
   constructor(
-    private readonly host: HttpAdapterHost,
+    private readonly host: HttpAdapterHost<HubAdapter>,
     private readonly middleware: GatewayMiddleware,
   ) {}
 
   /** Not by Nest's own consumer: Express would show it a part of the address, and take back what it makes of it. */
   configure(): void {
+    this.host.httpAdapter.answerFlawed((request, response, kind) =>
+      this.middleware.refuseFlawed(request, response, kind),
+    );
     this.host.httpAdapter.use((request: ClientRequest, response: Response, next: NextFunction) => {
       this.middleware.use(request, response, next);
     });

@@ -65,6 +65,9 @@ export interface Surroundings {
   tell(event: HubEvent): void;
 }
 
+/** Answers a request that is not as HTTP has it, or leaves that to the hub. */
+export type AnswerFlawed = (request: IncomingMessage, response: ServerResponse, kind: Problem) => boolean;
+
 /**
  * Express and its HTTP server as the hub wants them: strict about paths, bounded in time, size and number, and able to say
  * when every request is answered.
@@ -75,6 +78,7 @@ export class HubAdapter extends ExpressAdapter {
   private readonly quiet: (() => void)[] = [];
   private readonly pending = new WeakMap<Duplex, Map<ServerResponse, () => void>>();
   private readonly floods: Floods;
+  private otherAnswer: AnswerFlawed | undefined;
 
   constructor(private readonly surroundings: Surroundings) {
     const app = express();
@@ -143,6 +147,11 @@ export class HubAdapter extends ExpressAdapter {
     this.server.closeAllConnections();
   }
 
+  /** Lets somebody answer flawed requests of those who know no problem documents; he says whether he did. */
+  answerFlawed(answer: AnswerFlawed): void {
+    this.otherAnswer = answer;
+  }
+
   /** Hears that what a request showed was no token of a client. */
   learnOfFailure(request: IncomingMessage): void {
     this.floods.fail(sourceNetworkOf(request), shownBy(request));
@@ -170,11 +179,16 @@ export class HubAdapter extends ExpressAdapter {
     }
     if (this.isClosing) response.setHeader('Connection', 'close');
     giveRequestId(request, response);
-    if (flaw) refuse(response, flaw);
+    if (flaw) this.refuseFlawed(request, response, flaw);
     else if (this.isOfFlood(request)) {
       this.surroundings.shed(sourceNetworkOf(request));
       refuse(response, UNAUTHENTICATED);
     } else this.getInstance<Express>()(request, response);
+  }
+
+  private refuseFlawed(request: IncomingMessage, response: ServerResponse, flaw: Refusal): void {
+    for (const [name, value] of Object.entries(flaw.headers ?? {})) response.setHeader(name, value);
+    if (!this.otherAnswer?.(request, response, flaw.kind)) refuse(response, flaw);
   }
 
   /** Whether it is refused without a look: only where a token is wanted, and all else is right. */
