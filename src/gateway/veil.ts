@@ -12,7 +12,9 @@ export class Veil {
   private readonly forms: readonly Buffer[];
 
   constructor(credential: string) {
-    this.forms = [...new Set([credential, encodeURIComponent(credential)])].map((form) => Buffer.from(form));
+    // As it is, as it stood in the address, and as it stands in JSON.
+    const forms = [credential, encodeURIComponent(credential), JSON.stringify(credential).slice(1, -1)];
+    this.forms = [...new Set(forms)].map((form) => Buffer.from(form));
   }
 
   /** A text without the credential. */
