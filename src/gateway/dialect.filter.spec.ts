@@ -19,10 +19,14 @@ let logged: string[] = [];
 
 beforeEach(() => {
   logged = [];
-  const note = (...words: unknown[]): void => void logged.push(JSON.stringify(words));
+  const note = (...words: unknown[]): void => {
+    logged.push(JSON.stringify(words));
+  };
   Logger.overrideLogger({ log: note, error: note, warn: note });
 });
-afterEach(() => Logger.overrideLogger(false));
+afterEach(() => {
+  Logger.overrideLogger(false);
+});
 
 /** What an SDK hears of an error. */
 async function heardOf(error: unknown, path = '/cgi-bin/user/get'): Promise<{ status: number; text: string }> {
