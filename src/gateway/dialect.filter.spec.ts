@@ -9,7 +9,6 @@ import { AllowanceSpent } from '../credentials/allowance.js';
 import { NotTheCredential } from '../credentials/failure.js';
 import { Closed, Unavailable } from '../credentials/unavailable.js';
 import { TooManyRequests } from '../http/client-budgets.js';
-import { giveRequestId } from '../http/request-id.js';
 import { type Dialect, WechatNonsense, WechatRefusal, WechatUnreachable } from '../wechat/wechat.error.js';
 import { DialectFilter } from './dialect.filter.js';
 import { Saying } from './saying.js';
@@ -32,14 +31,14 @@ afterEach(() => {
 async function heardOf(error: unknown, path = '/cgi-bin/user/get'): Promise<{ status: number; text: string }> {
   const filter = new DialectFilter(await Audit.open(undefined, { tell: () => undefined, ...NOWHERE }));
   const server = createServer((request, response) => {
-    giveRequestId(request, response);
-    void filter.answer(error, request as Asking, response);
+    const asking = Object.assign(request, { requestId: 'the-id' }) as unknown as Asking;
+    void filter.answer(error, asking, response);
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   try {
     const { port } = server.address() as AddressInfo;
-    const answer = await fetch(`http://127.0.0.1:${port}${path}`, { headers: { 'X-Request-Id': 'the-id' } });
+    const answer = await fetch(`http://127.0.0.1:${port}${path}`);
     expect(answer.headers.get('content-type')).toBe('application/json; charset=utf-8');
     return { status: answer.status, text: await answer.text() };
   } finally {
