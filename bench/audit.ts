@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { load, type Round } from './burst.js';
 import { ask, KEY, KID } from './client.js';
 import { type Spread, spread } from './figures.js';
-import { load, type Round } from './hand-out.js';
 import { fromCheckout, OPEN, Program } from './program.js';
 
 const PATH = '/access-token';
@@ -36,7 +36,7 @@ export async function audit(rounds: number, seconds: number): Promise<AuditCost[
       });
       running.push(hub);
       await ask(hub.url + PATH);
-      await load(hub, PATH, seconds);
+      await load(hub, { path: PATH, extent: { seconds } });
       return hub;
     };
     const keyed = { AUDIT_KEY: randomBytes(32).toString('base64') };
@@ -54,7 +54,7 @@ export async function audit(rounds: number, seconds: number): Promise<AuditCost[
     ];
     const results = hubs.map((): Round[] => []);
     for (let round = 0; round < rounds; round += 1) {
-      for (const [i, { hub }] of hubs.entries()) results[i]?.push(await load(hub, PATH, seconds));
+      for (const [i, { hub }] of hubs.entries()) results[i]?.push(await load(hub, { path: PATH, extent: { seconds } }));
     }
     return hubs.map(({ name }, i) => {
       const own = results[i] ?? [];

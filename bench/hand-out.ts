@@ -1,34 +1,67 @@
-import { execFile } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { promisify } from 'node:util';
-import { ask, BEARER, KEY, KID } from './client.js';
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Burst, load, type Round } from './burst.js';
+import { BEARER, bearerOf, KEY, keyOf, KID, kidOf } from './client.js';
 import { type Spread, spread } from './figures.js';
 import { fromCheckout, Program } from './program.js';
 
-/** As many connections as clients that ask at once. */
-const CONNECTIONS = 64;
+/** With a token that is new on each request, there is one of so many clients that shows it. */
+const CLIENTS = 1000;
+const HOT_CLIENTS = 3;
+const TEXT = '/access-token';
+const JSON_PATH = '/apps/default/access-token';
 
-/** What a request for a token costs one server. */
+/** How long it is measured: in rounds, each of so many seconds for a case. */
+export interface Extent {
+  readonly rounds: number;
+  readonly seconds: number;
+  /** Where every request shows another token, which are made beforehand. */
+  readonly requests: number;
+}
+
+/** What one kind of request costs a server. */
 export interface Cost {
-  readonly server: string;
+  readonly what: Case;
   /** Processor time of the server per request, by the operating system's account. */
   readonly cpuMicroseconds: Spread;
   /** The same as a multiple of bare node:http's in the same round. */
   readonly timesBare: Spread;
+  /** The same as a multiple of the hub's for a token as text. */
+  readonly timesText: Spread;
   readonly requestsPerSecond: Spread;
 }
 
-/** What one round of requests came to. */
-export interface Round {
-  readonly cpuMicroseconds: number;
-  readonly requestsPerSecond: number;
-}
+/** What is compared, by the name that a reader sees. */
+export const CASES = {
+  bare: 'bare node:http, a constant',
+  express: 'plain Express 5, a constant',
+  unaudited: 'hub without audit, token as text',
+  text: 'hub, token as text',
+  json: 'hub, token as JSON',
+  ticket: 'hub, ticket as text',
+  known: 'hub, 304: the client has it',
+  hot: `hub, ${HOT_CLIENTS} clients by turns`,
+  fresh: `hub, ${CLIENTS.toLocaleString('en')} clients, each JWT a new one`,
+  same: 'hub, 401: a bad token again and again',
+  others: 'hub, 401: each bad token a new one',
+  everywhere: 'hub, 401: … and each from another address',
+} as const;
+export type Case = keyof typeof CASES;
 
 /**
- * Measures what it costs to hand a token out, against a server that does nothing else and knows nobody. Rounds take
- * turns, so that whatever else the machine does strikes all alike.
+ * Measures what it costs to hand a credential out, against a server that does nothing else and knows nobody. Of the hub
+ * everything is on that is on in production: audit, metrics, request ids. Rounds take turns, so that whatever else the
+ * machine does strikes all alike.
+ *
+ * @param cases those that are wanted; the bare server is always among them.
+ * @param tell hears how far it is.
  */
-export async function handOut(rounds: number, seconds: number): Promise<Cost[]> {
+export async function handOut(
+  { rounds, seconds, requests }: Extent,
+  cases: readonly Case[] = Object.keys(CASES) as Case[],
+  tell: (progress: string) => void = () => undefined,
+): Promise<Cost[]> {
   const folder = mkdtempSync(fromCheckout('build/bench-'));
   const running: Program[] = [];
   const start = async (...program: Parameters<typeof Program.start>): Promise<Program> => {
@@ -37,38 +70,57 @@ export async function handOut(rounds: number, seconds: number): Promise<Cost[]> 
     return started;
   };
   try {
-    const bare = await start('build/bench/stand-ins.js', ['bare']);
-    const express = await start('build/bench/stand-ins.js', ['express']);
     const wechat = await start('build/bench/stand-ins.js', ['wechat']);
-    const hub = await start('dist/main.js', [], {
-      PORT: '0',
-      WECHAT_API_ROOT: wechat.url,
-      DATA_DIR: folder,
-      APPID: 'wx0000000000000001',
-      APPSECRET: 'no secret of anybody',
-      [`JWT_KEY_${KID}`]: KEY,
-    });
-    const targets = [
-      { server: 'bare node:http, a constant', program: bare, path: '/access-token' },
-      { server: 'plain Express 5, a constant', program: express, path: '/access-token' },
-      { server: 'hub, token as text', program: hub, path: '/access-token' },
-      { server: 'hub, token as JSON', program: hub, path: '/apps/default/access-token' },
-    ];
-    const results = targets.map((): Round[] => []);
-    for (const { program, path } of targets) {
-      await ask(program.url + path);
-      await load(program, path, seconds);
+    const begin = {
+      bare: () => start('build/bench/stand-ins.js', ['bare']),
+      express: () => start('build/bench/stand-ins.js', ['express']),
+      unaudited: () => start('dist/main.js', [], settings(join(folder, 'unaudited'), wechat)),
+      hub: () => start('dist/main.js', [], production(join(folder, 'hub'), wechat)),
+      // One of its own: who has seen a flood looks closer at every request.
+      flooded: () =>
+        start('dist/main.js', [], { ...production(join(folder, 'flooded'), wechat), TRUST_PROXY: '127.0.0.1' }),
+    };
+    const span = { seconds };
+    const each = { requests };
+    const hot = Array.from({ length: HOT_CLIENTS }, (_, place) => bearerOf(kidOf(place), keyOf(place)));
+    const bursts: Readonly<Record<Case, readonly [keyof typeof begin, Burst]>> = {
+      bare: ['bare', { path: TEXT, extent: span }],
+      express: ['express', { path: TEXT, extent: span }],
+      unaudited: ['unaudited', { path: TEXT, extent: span }],
+      text: ['hub', { path: TEXT, extent: span }],
+      json: ['hub', { path: JSON_PATH, extent: span }],
+      ticket: ['hub', { path: '/ticket?type=jsapi', extent: span }],
+      known: ['hub', { path: JSON_PATH, status: 304, extent: span }],
+      hot: ['hub', { path: TEXT, tokens: { kind: 'these', authorizations: hot }, extent: span }],
+      fresh: ['hub', { path: TEXT, tokens: { kind: 'fresh', clients: CLIENTS }, extent: each }],
+      same: ['flooded', { path: TEXT, status: 401, tokens: { kind: 'these', authorizations: [BAD] }, extent: span }],
+      others: ['flooded', { path: TEXT, status: 401, tokens: { kind: 'forged' }, extent: each }],
+      everywhere: ['flooded', { path: TEXT, status: 401, tokens: { kind: 'forged, from everywhere' }, extent: each }],
+    };
+    const programs = new Map<keyof typeof begin, Program>();
+    const targets: { readonly what: Case; readonly program: Program; readonly burst: Burst; rounds: Round[] }[] = [];
+    for (const what of new Set<Case>(['bare', ...cases])) {
+      const [name, burst] = bursts[what];
+      const program = programs.get(name) ?? (await begin[name]());
+      programs.set(name, program);
+      const headers = burst.status === 304 ? { 'If-None-Match': await versionAt(program, burst.path) } : {};
+      targets.push({ what, program, burst: { ...burst, headers }, rounds: [] });
     }
-    for (let round = 0; round < rounds; round += 1) {
-      for (const [i, { program, path }] of targets.entries()) results[i]?.push(await load(program, path, seconds));
+    // The first one is for the compiler.
+    for (let round = 0; round <= rounds; round += 1) {
+      tell(round === 0 ? 'warming up' : `round ${round} of ${rounds}`);
+      for (const target of targets) {
+        const result = await load(target.program, target.burst);
+        if (round > 0) target.rounds.push(result);
+      }
     }
-    return targets.map(({ server }, i) => ({
-      server,
-      cpuMicroseconds: spread(results[i]?.map((round) => round.cpuMicroseconds) ?? []),
-      timesBare: spread(
-        results[i]?.map((round, turn) => round.cpuMicroseconds / (results[0]?.[turn]?.cpuMicroseconds ?? NaN)) ?? [],
-      ),
-      requestsPerSecond: spread(results[i]?.map((round) => round.requestsPerSecond) ?? []),
+    const of = (what: Case): Round[] => targets.find((target) => target.what === what)?.rounds ?? [];
+    return targets.map(({ what, rounds }) => ({
+      what,
+      cpuMicroseconds: spread(rounds.map(({ cpuMicroseconds }) => cpuMicroseconds)),
+      timesBare: spread(ratios(rounds, of('bare'))),
+      timesText: spread(ratios(rounds, of('text'))),
+      requestsPerSecond: spread(rounds.map(({ requestsPerSecond }) => requestsPerSecond)),
     }));
   } finally {
     await Promise.all(running.map((program) => program.stop()));
@@ -76,18 +128,42 @@ export async function handOut(rounds: number, seconds: number): Promise<Cost[]> 
   }
 }
 
-/** Asks for a path as fast as it is answered, over as many connections as clients that ask at once. */
-export async function load(program: Program, path: string, seconds: number): Promise<Round> {
-  const cpuBefore = program.cpuMs;
-  const cannon = [fromCheckout('node_modules/autocannon/autocannon.js'), '--json', '--no-progress'];
-  const burst = ['-c', String(CONNECTIONS), '-d', String(seconds), '-H', `Authorization=${BEARER}`];
-  const { stdout } = await promisify(execFile)(process.execPath, [...cannon, ...burst, program.url + path], {
-    timeout: (seconds + 20) * 1000,
-  });
-  const cpuMs = program.cpuMs - cpuBefore;
-  const outcome = JSON.parse(stdout) as Record<'2xx' | 'non2xx' | 'errors' | 'duration', number>;
-  if (outcome['2xx'] === 0 || outcome.non2xx + outcome.errors > 0) {
-    throw new Error(`${path}: ${outcome.non2xx} answers that are not 2xx, ${outcome.errors} errors`);
-  }
-  return { cpuMicroseconds: (cpuMs * 1000) / outcome['2xx'], requestsPerSecond: outcome['2xx'] / outcome.duration };
+/** A token of the right form that is nobody's. */
+const BAD = `${BEARER.slice(0, -1)}${BEARER.endsWith('A') ? 'E' : 'A'}`;
+
+function ratios(rounds: readonly Round[], others: readonly Round[]): number[] {
+  return rounds.map(({ cpuMicroseconds }, round) => cpuMicroseconds / (others[round]?.cpuMicroseconds ?? NaN));
+}
+
+/** The environment of a hub with one app, and with as many clients as there may be who show a new token each time. */
+function settings(dataDir: string, wechat: Program): Record<string, string> {
+  const places = Array.from({ length: CLIENTS }, (_, place) => place);
+  // In a folder of its own, as it is in production: the hub watches that, and would be told of each record of the audit.
+  const path = join(mkdtempSync(`${dataDir}-`), 'hub.json');
+  const clients = places.map((place) => [kidOf(place), { key: { env: `CLIENT_KEY_${place}` }, apps: '*' }]);
+  writeFileSync(path, JSON.stringify({ clients: Object.fromEntries(clients) as object }));
+  return {
+    PORT: '0',
+    WECHAT_API_ROOT: wechat.url,
+    DATA_DIR: dataDir,
+    HUB_CONFIG: path,
+    APPID: 'wx0000000000000001',
+    APPSECRET: 'no secret of anybody',
+    [`JWT_KEY_${KID}`]: KEY,
+    ...Object.fromEntries(places.map((place) => [`CLIENT_KEY_${place}`, keyOf(place)])),
+  };
+}
+
+/** The same with all that is on in production. */
+function production(dataDir: string, wechat: Program): Record<string, string> {
+  return {
+    ...settings(dataDir, wechat),
+    AUDIT_FILE: `${dataDir}.jsonl`,
+    AUDIT_KEY: randomBytes(32).toString('base64'),
+  };
+}
+
+async function versionAt({ url }: Program, path: string): Promise<string> {
+  const { headers } = await fetch(url + path, { headers: { Authorization: BEARER } });
+  return headers.get('etag') ?? '';
 }

@@ -1,16 +1,37 @@
 import { parseArgs } from 'node:util';
 import { audit } from './audit.js';
-import { number, shown, table } from './figures.js';
+import {
+  barOf,
+  type Cell,
+  type Figure,
+  holds,
+  judged,
+  number,
+  one,
+  plain,
+  shown,
+  table,
+  type Table,
+  type Verdict,
+} from './figures.js';
 import { fleet, type Period } from './fleet.js';
 import { gateway } from './gateway.js';
-import { handOut } from './hand-out.js';
+import { CASES, handOut } from './hand-out.js';
 import { door } from './door.js';
 import { type Latency } from './hostile.js';
 import { type Footprint, footprint } from './memory.js';
+import { Paper } from './paper.js';
 import { propagation } from './propagation.js';
 import { store } from './store.js';
+import { tail } from './tail.js';
 import { tick } from './tick.js';
 
+/** Processor time, as multiples of bare node:http's. */
+const HAND_OUT_BARS = { text: 1.3, json: 1.5, fresh: 2.2 } as const;
+/** As a multiple of a hand-out. */
+const REFUSAL_BAR = 1;
+/** While the hub has something else to do, as a multiple of quiet running. */
+const TAIL_BAR = 2;
 /** What a hub with ten thousand apps may take. */
 const MEMORY_BAR = { apps: 10_000, mb: 300 };
 /** The tick must not grow; less than this is the noise of a busy machine. */
@@ -37,15 +58,18 @@ const { values: options } = parseArgs({
     fetch: { type: 'boolean', default: false },
     /** One of the benchmarks, by name, instead of all of them. */
     only: { type: 'string' },
+    /** Writes the figures down, and the page and the picture of them. */
+    write: { type: 'boolean', default: false },
   },
 });
 const plan = options.short
   ? {
       apps: [MEMORY_BAR.apps],
       reads: 1000,
-      rounds: 2,
+      handOut: { rounds: 3, seconds: 0.5, requests: 6400 },
       auditRounds: 4,
       seconds: 0.5,
+      tailRounds: 3,
       tickRounds: 9,
       entries: 20_000,
       credentials: 10_000,
@@ -56,10 +80,11 @@ const plan = options.short
   : {
       apps: [1, 100, 1000, MEMORY_BAR.apps],
       reads: Infinity,
-      rounds: 5,
       // What is compared lies closer together than one round and the next.
-      auditRounds: 15,
+      handOut: { rounds: 9, seconds: 1, requests: 19_200 },
+      auditRounds: 9,
       seconds: 1,
+      tailRounds: 7,
       tickRounds: 25,
       entries: 100_000,
       credentials: 100_000,
@@ -69,9 +94,12 @@ const plan = options.short
     };
 
 /** What holds and what does not, for the end. */
-const verdicts: string[] = [];
+const verdicts: Verdict[] = [];
+/** What the one that runs has had to say so far. */
+let parts: (Table | string)[] = [];
 const benchmarks: Readonly<Record<string, () => Promise<void>>> = {
   'hand-out': showHandOut,
+  tail: showTail,
   audit: showAudit,
   gateway: showGateway,
   memory: showMemory,
@@ -82,29 +110,92 @@ const benchmarks: Readonly<Record<string, () => Promise<void>>> = {
   door: showDoor,
 };
 const names = options.only === undefined ? Object.keys(benchmarks) : [options.only];
+const paper = options.write ? new Paper(Object.keys(benchmarks), options.only === undefined) : undefined;
 for (const name of names) {
   const show = benchmarks[name];
   if (!show) throw new Error(`--only: one of ${Object.keys(benchmarks).join(', ')} is wanted`);
+  progress(name);
+  parts = [];
+  const known = verdicts.length;
   await show();
+  const date = new Date().toISOString().slice(0, 10);
+  paper?.keep(name, { date, short: options.short, parts, verdicts: verdicts.slice(known) });
 }
-for (const verdict of verdicts) say(`${verdict}\n`);
+for (const verdict of verdicts) {
+  process.stdout.write(`${verdict.sentence}, bar ${barOf(verdict)}: ${holds(verdict) ? 'holds' : 'MISSED'}\n`);
+}
 
-function say(text: string): void {
-  process.stdout.write(text);
+/** Says a table or a sentence, here and on the page. */
+function say(part: Table | string): void {
+  parts.push(part);
+  process.stdout.write(typeof part === 'string' ? `${part}\n\n` : plain(part));
+}
+
+/** Says how far it is, to whoever waits. */
+function progress(text: string): void {
+  process.stderr.write(`${number(process.uptime()).padStart(4)} s  ${text}\n`);
 }
 
 async function showHandOut(): Promise<void> {
-  const costs = await handOut(plan.rounds, plan.seconds);
+  const { rounds, seconds } = plan.handOut;
+  const costs = await handOut(plan.handOut, undefined, progress);
   say(
     table(
-      `Hand-out: a token to a client, ${plan.rounds} rounds of ${plan.seconds} s, median (min–max)`,
-      ['server', 'CPU µs per request', '× bare node:http', 'requests per second'],
-      costs.map(({ server, cpuMicroseconds, timesBare, requestsPerSecond }) => [
-        server,
-        shown(cpuMicroseconds),
-        shown(timesBare, 1),
+      `What a request costs: ${rounds} rounds of ${seconds} s, median (min–max)`,
+      ['server and request', 'CPU µs per request', '× bare node:http', 'requests per second'],
+      costs.map(({ what, cpuMicroseconds, timesBare, requestsPerSecond }) => [
+        CASES[what],
+        shown(cpuMicroseconds, 1),
+        shown(timesBare, 2),
         shown(requestsPerSecond),
       ]),
+    ),
+  );
+  for (const what of ['text', 'json', 'fresh'] as const) {
+    const times = costs.find((cost) => cost.what === what)?.timesBare.median ?? NaN;
+    verdicts.push(judged(`${CASES[what]}: ${number(times, 2)} × bare node:http`, times, HAND_OUT_BARS[what]));
+  }
+  for (const what of ['same', 'others', 'everywhere'] as const) {
+    const times = costs.find((cost) => cost.what === what)?.timesText.median ?? NaN;
+    verdicts.push(judged(`${CASES[what]}: ${number(times, 2)} × a token as text`, times, REFUSAL_BAR));
+  }
+}
+
+async function showTail(): Promise<void> {
+  const { tails, herd } = await tail(plan.tailRounds, progress);
+  say(
+    table(
+      `How long a read takes, in ms, while something else goes on: 8 connections, ${plan.tailRounds} rounds, median (min–max)`,
+      ['meanwhile', 'median', '× quiet', '99 of 100', '× quiet', 'most'],
+      tails.map(({ meanwhile, median, timesMedian, p99, timesP99, most }) => [
+        meanwhile,
+        shown(median, 2),
+        shown(timesMedian, 2),
+        shown(p99, 2),
+        shown(timesP99, 2),
+        shown(most, 1),
+      ]),
+    ),
+  );
+  say(
+    table(
+      `${number(herd.clients)} clients rotate the same token at once: ${plan.tailRounds} times, median (min–max)`,
+      ['what', 'figure'],
+      [
+        ['calls to WeChat', shown(herd.calls)],
+        ["ms until the last one has the new token, beyond WeChat's own second", shown(herd.addedMs)],
+      ],
+    ),
+  );
+  for (const { meanwhile, timesP99 } of tails.slice(1)) {
+    const { median } = timesP99;
+    verdicts.push(judged(`Reads, while ${meanwhile}: 99 of 100 in ${number(median, 2)} × quiet`, median, TAIL_BAR));
+  }
+  verdicts.push(
+    judged(
+      `Calls to WeChat for ${number(herd.clients)} rotations at once: ${number(herd.calls.max)}`,
+      herd.calls.max,
+      1,
     ),
   );
 }
@@ -135,11 +226,11 @@ async function showGateway(): Promise<void> {
     table(
       `Gateway: a call to WeChat, ${plan.calls} of each way in turn, median (min–max)`,
       ['way', 'ms', 'ms added at the median'],
-      ways.map(({ way, milliseconds, added }) => [way, shown(milliseconds, 2), number(added, 2)]),
+      ways.map(({ way, milliseconds, added }) => [way, shown(milliseconds, 2), one(added, 2)]),
     ),
   );
   const { count, memoryMb, megabytesPerSecond } = uploads;
-  say(`${count} uploads of 10 MB: ${number(megabytesPerSecond)} MB/s, ${number(memoryMb, 1)} MB more memory.\n\n`);
+  say(`${count} uploads of 10 MB: ${number(megabytesPerSecond)} MB/s, ${number(memoryMb, 1)} MB more memory.`);
   const most = Math.max(...ways.map(({ added }) => added));
   verdicts.push(judged(`Gateway: ${number(most, 2)} ms added to a call`, most, ADDED_BAR_MS));
   verdicts.push(judged(`Gateway: ${number(memoryMb, 1)} MB for large uploads`, memoryMb, UPLOADS_BAR_MB));
@@ -163,19 +254,24 @@ async function showMemory(): Promise<void> {
         'after fetching all',
       ],
       footprints.map(({ apps, firstTokenMs, bootPeakMb, servedMb, collectedMb, fetchedMb }) => [
-        number(apps),
-        number(firstTokenMs),
-        number(bootPeakMb),
-        number(servedMb),
-        number(collectedMb),
-        fetchedMb === undefined ? '–' : number(fetchedMb),
+        one(apps),
+        one(firstTokenMs),
+        one(bootPeakMb),
+        one(servedMb),
+        one(collectedMb),
+        fetchedMb === undefined ? '–' : one(fetchedMb),
       ]),
     ),
   );
   const largest = footprints.at(-1);
   if (!largest) return;
+  const { apps, servedMb, collectedMb } = largest;
   verdicts.push(
-    `${number(largest.apps)} apps: ${number(largest.servedMb)} MB, of which in use ${number(largest.collectedMb)} MB; bar ${number(MEMORY_BAR.mb)} MB`,
+    judged(
+      `${number(apps)} apps: ${number(servedMb)} MB, of which in use ${number(collectedMb)} MB`,
+      servedMb,
+      MEMORY_BAR.mb,
+    ),
   );
 }
 
@@ -186,7 +282,7 @@ async function showTick(): Promise<void> {
       `The cron's tick, when nothing is due: ${plan.tickRounds} rounds, median (min–max)`,
       ['credentials', 'ns per tick', '× with one'],
       ticks.map(({ credentials, nanoseconds, timesFirst }) => [
-        number(credentials),
+        one(credentials),
         shown(nanoseconds),
         shown(timesFirst, 2),
       ]),
@@ -194,9 +290,9 @@ async function showTick(): Promise<void> {
   );
   const growth = ticks.at(-1);
   if (!growth) return;
-  verdicts.push(
-    `The tick with ${number(growth.credentials)} credentials: ${number(growth.timesFirst.median, 2)} times that with one, bar ${number(GROWTH_BAR, 1)} times`,
-  );
+  const { credentials, timesFirst } = growth;
+  const sentence = `The tick with ${number(credentials)} credentials: ${number(timesFirst.median, 2)} times that with one`;
+  verdicts.push(judged(sentence, timesFirst.median, GROWTH_BAR));
 }
 
 async function showStore(): Promise<void> {
@@ -224,32 +320,31 @@ async function showFleet(): Promise<void> {
     { period: firstRound, hubs: [0, 1, 2] },
     { period: secondRound, hubs: [1, 2] },
   ];
-  const row = (what: string, figure: (period: Period, hubs: readonly number[]) => string): string[] => [
+  const row = (what: string, figure: (period: Period, hubs: readonly number[]) => Cell): Cell[] => [
     what,
     ...rounds.map(({ period, hubs }) => figure(period, hubs)),
   ];
-  const perValue = (count: number | undefined, { renewalCount }: Period): string =>
-    number((count ?? 0) / renewalCount, 2);
-  const seconds = (ms: number): string => (Number.isFinite(ms) && ms > 0 ? number(ms / 1000, 1) : '–');
+  const perValue = (count: number | undefined, { renewalCount }: Period): Figure => one((count ?? 0) / renewalCount, 2);
+  const seconds = (ms: number): Cell => (Number.isFinite(ms) && ms > 0 ? one(ms / 1000, 1) : '–');
   say(
     table(
       `A fleet: ${number(credentials)} credentials of 2 h, three hubs on one Redis, ${number(virtualMinutes / 60, 1)} h of virtual time`,
       ['what', 'asked of two in a minute', 'renewed by three', 'one stopped for 10 min'],
       [
-        row('new values', ({ renewalCount }) => number(renewalCount)),
+        row('new values', ({ renewalCount }) => one(renewalCount)),
         row('of them by each hub', ({ renewals }) => renewals.map((count) => number(count)).join(' / ')),
-        row('busiest hub, × the mean of those that ran', (period, hubs) => number(period.busiest(hubs), 2)),
-        row('values that came to nothing', ({ given, renewalCount }) => number(given - renewalCount)),
+        row('busiest hub, × the mean of those that ran', (period, hubs) => one(period.busiest(hubs), 2)),
+        row('values that came to nothing', ({ given, renewalCount }) => one(given - renewalCount)),
         row('Redis commands per new value', (period) => perValue(period.scriptCount, period)),
         row('leases refused per new value: another hub has it', (period) =>
           perValue(period.refused.get('grant held'), period),
         ),
         row('… or has been there', (period) => perValue(period.refused.get('grant changed'), period)),
-        row('new values in the busiest second', ({ busiestSecond }) => number(busiestSecond)),
-        row('calls to WeChat at once, at most', ({ mostCallsAtOnce }) => number(mostCallsAtOnce)),
+        row('new values in the busiest second', ({ busiestSecond }) => one(busiestSecond)),
+        row('calls to WeChat at once, at most', ({ mostCallsAtOnce }) => one(mostCallsAtOnce)),
         row('longest due and not renewed, s', ({ longestDueMs }) => seconds(longestDueMs)),
         row('least that the old value had left, s', ({ leastLeftMs }) => seconds(leastLeftMs)),
-        row('failures and other trouble', ({ told }) => number([...told.values()].reduce((sum, one) => sum + one, 0))),
+        row('failures and other trouble', ({ told }) => one([...told.values()].reduce((sum, one) => sum + one, 0))),
       ],
     ),
   );
@@ -260,12 +355,12 @@ async function showFleet(): Promise<void> {
       'The same fleet, apart from that',
       ['what', 'figure'],
       [
-        ['Redis commands per hub and minute when nothing is due', number(calm.scriptCount / 2 / calmMinutes, 1)],
+        ['Redis commands per hub and minute when nothing is due', one(calm.scriptCount / 2 / calmMinutes, 1)],
         ['scripts that were run', [...scripts].join(', ')],
-        ['keys that one of them had, at most', number(Math.max(...all.map(({ mostKeys }) => mostKeys)))],
-        ['new values of the stopped hub before that', number(figures.byTheStopped)],
-        ['s until it had everything again', number(figures.recoveredMs / 1000, 1)],
-        ['credentials without a usable value, at looks every 15 min', number(figures.missed)],
+        ['keys that one of them had, at most', one(Math.max(...all.map(({ mostKeys }) => mostKeys)))],
+        ['new values of the stopped hub before that', one(figures.byTheStopped)],
+        ['s until it had everything again', one(figures.recoveredMs / 1000, 1)],
+        ['credentials without a usable value, at looks every 15 min', one(figures.missed)],
       ],
     ),
   );
@@ -289,19 +384,19 @@ async function showPropagation(): Promise<void> {
         ["ms from WeChat's answer in one hub to both others", shown(rotationMs, 2)],
         ['ms that a bare message takes', shown(publishMs, 2)],
         ['× a bare message', shown(timesPublish, 1)],
-        [`Redis commands during ${number(READS)} reads`, number(commandsOfReads)],
+        [`Redis commands during ${number(READS)} reads`, one(commandsOfReads)],
       ],
     ),
   );
-  say(`Commands that Redis was given: ${commands.join(', ')}\n\n`);
+  say(`Commands that Redis was given: ${commands.join(', ')}.`);
   verdicts.push(judged(`Redis commands for ${number(READS)} reads: ${number(commandsOfReads)}`, commandsOfReads, 0));
 }
 
 async function showDoor(): Promise<void> {
   const { slow, flood, hugeHeadersMb, rotations } = await door(plan.floodSeconds);
-  const row = (what: string, { median, p99, most }: Latency): string[] => [
+  const row = (what: string, { median, p99, most }: Latency): Cell[] => [
     what,
-    ...[median, p99, most].map((ms) => number(ms, 1)),
+    ...[median, p99, most].map((ms) => one(ms, 1)),
   ];
   say(
     table(
@@ -320,13 +415,13 @@ async function showDoor(): Promise<void> {
       'The door',
       ['what', 'figure'],
       [
-        ['s until the last dawdling connection was closed', number(slow.closedSeconds, 1)],
-        ['MB more after 20 headers of 900 kB', number(hugeHeadersMb, 1)],
+        ['s until the last dawdling connection was closed', one(slow.closedSeconds, 1)],
+        ['MB more after 20 headers of 900 kB', one(hugeHeadersMb, 1)],
         ['answers to the flood', [...flood.answers].map(([status, count]) => `${status}: ${number(count)}`).join(', ')],
-        ['MB more after the flood, in use', number(flood.memoryMb, 1)],
-        ['rotations asked for in a loop', number(rotations.asked)],
-        ['of them, new values from WeChat', number(rotations.mints)],
-        ['of them, 429', number(rotations.refused)],
+        ['MB more after the flood, in use', one(flood.memoryMb, 1)],
+        ['rotations asked for in a loop', one(rotations.asked)],
+        ['of them, new values from WeChat', one(rotations.mints)],
+        ['of them, 429', one(rotations.refused)],
       ],
     ),
   );
@@ -336,8 +431,4 @@ async function showDoor(): Promise<void> {
     judged('MB after a flood of bad tokens', flood.memoryMb, HUGE_HEADERS_BAR_MB),
     judged(`New values for ${rotations.asked} rotations in a loop`, rotations.mints, MINTS_BAR),
   );
-}
-
-function judged(sentence: string, figure: number, bar: number): string {
-  return `${sentence}, bar ${number(bar, bar % 1 === 0 ? 0 : 1)}: ${figure <= bar ? 'holds' : 'MISSED'}`;
 }

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
@@ -102,7 +102,12 @@ export class Program {
   }
 }
 
-/** The place of a file of the checkout; this file runs from `build/bench/`. */
+/** The checkout: this file runs from `build/bench/`, and in tests from `bench/`. */
+const CHECKOUT = [new URL('../', import.meta.url), new URL('../../', import.meta.url)].find((folder) =>
+  existsSync(new URL('package.json', folder)),
+);
+
+/** The place of a file of the checkout. */
 export function fromCheckout(path: string): string {
-  return fileURLToPath(new URL(`../../${path}`, import.meta.url));
+  return fileURLToPath(new URL(path, CHECKOUT));
 }

@@ -6,6 +6,8 @@ import type { AddressInfo } from 'node:net';
 /** As long as WeChat's own. */
 const TOKEN_LENGTH = 136;
 const TICKET_LENGTH = 86;
+/** Of a WeChat that takes its time. */
+const ANSWER_MS = 1000;
 
 let count = 0;
 
@@ -38,7 +40,18 @@ const wechat: RequestListener = (request, response) => {
   });
 };
 
-const roles: Readonly<Record<string, RequestListener>> = { bare, express: plainExpress, wechat };
+/** The same when it takes its time, and says how often it was asked and how long it takes. */
+const slowWechat: RequestListener = (request, response) => {
+  const figures: Readonly<Record<string, number>> = { '/calls': count, '/answer-ms': ANSWER_MS };
+  const figure = figures[request.url ?? ''];
+  if (figure === undefined) setTimeout(() => wechat(request, response), ANSWER_MS);
+  else response.end(String(figure));
+};
+
+const roles: Readonly<Record<string, RequestListener>> = {
+  ...{ bare, express: plainExpress },
+  ...{ wechat, 'slow-wechat': slowWechat },
+};
 const [role = ''] = process.argv.slice(2);
 const server = createServer(roles[role]).listen(0, '127.0.0.1', () => {
   process.stdout.write(`Listening on port ${(server.address() as AddressInfo).port}\n`);
