@@ -64,6 +64,7 @@ export async function fire(
 ): Promise<Outcome> {
   const order: Order = { ...USUAL, ...burst, url };
   const driver = spawn(process.execPath, [fromCheckout('build/bench/driver.js'), JSON.stringify(order)], {
+    env: {},
     stdio: ['pipe', 'pipe', 'inherit'],
     timeout: PATIENCE_MS,
   });
@@ -72,7 +73,7 @@ export async function fire(
     await lines.next();
     await meanwhile();
     driver.stdin.end();
-    const { value: outcome } = await lines.next();
+    const { value: outcome } = (await lines.next()) as IteratorResult<string, undefined>;
     if (outcome === undefined) throw new Error(`${burst.path}: not all was answered as it should be`);
     return JSON.parse(outcome) as Outcome;
   } finally {

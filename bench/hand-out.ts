@@ -42,10 +42,10 @@ export const CASES = {
   ticket: 'hub, ticket as text',
   known: 'hub, 304: the client has it',
   hot: `hub, ${HOT_CLIENTS} clients by turns`,
-  fresh: `hub, ${CLIENTS.toLocaleString('en')} clients, each JWT a new one`,
+  fresh: `hub, ${CLIENTS.toLocaleString('en')} clients, each JWT new`,
   same: 'hub, 401: a bad token again and again',
-  others: 'hub, 401: each bad token a new one',
-  everywhere: 'hub, 401: … and each from another address',
+  others: 'hub, 401: each bad token new',
+  everywhere: 'hub, 401: … and each from elsewhere',
 } as const;
 export type Case = keyof typeof CASES;
 
@@ -62,47 +62,12 @@ export async function handOut(
   cases: readonly Case[] = Object.keys(CASES) as Case[],
   tell: (progress: string) => void = () => undefined,
 ): Promise<Cost[]> {
-  const folder = mkdtempSync(fromCheckout('build/bench-'));
-  const running: Program[] = [];
-  const start = async (...program: Parameters<typeof Program.start>): Promise<Program> => {
-    const started = await Program.start(...program);
-    running.push(started);
-    return started;
-  };
+  const cast = new Cast();
   try {
-    const wechat = await start('build/bench/stand-ins.js', ['wechat']);
-    const begin = {
-      bare: () => start('build/bench/stand-ins.js', ['bare']),
-      express: () => start('build/bench/stand-ins.js', ['express']),
-      unaudited: () => start('dist/main.js', [], settings(join(folder, 'unaudited'), wechat)),
-      hub: () => start('dist/main.js', [], production(join(folder, 'hub'), wechat)),
-      // One of its own: who has seen a flood looks closer at every request.
-      flooded: () =>
-        start('dist/main.js', [], { ...production(join(folder, 'flooded'), wechat), TRUST_PROXY: '127.0.0.1' }),
-    };
-    const span = { seconds };
-    const each = { requests };
-    const hot = Array.from({ length: HOT_CLIENTS }, (_, place) => bearerOf(kidOf(place), keyOf(place)));
-    const bursts: Readonly<Record<Case, readonly [keyof typeof begin, Burst]>> = {
-      bare: ['bare', { path: TEXT, extent: span }],
-      express: ['express', { path: TEXT, extent: span }],
-      unaudited: ['unaudited', { path: TEXT, extent: span }],
-      text: ['hub', { path: TEXT, extent: span }],
-      json: ['hub', { path: JSON_PATH, extent: span }],
-      ticket: ['hub', { path: '/ticket?type=jsapi', extent: span }],
-      known: ['hub', { path: JSON_PATH, status: 304, extent: span }],
-      hot: ['hub', { path: TEXT, tokens: { kind: 'these', authorizations: hot }, extent: span }],
-      fresh: ['hub', { path: TEXT, tokens: { kind: 'fresh', clients: CLIENTS }, extent: each }],
-      same: ['flooded', { path: TEXT, status: 401, tokens: { kind: 'these', authorizations: [BAD] }, extent: span }],
-      others: ['flooded', { path: TEXT, status: 401, tokens: { kind: 'forged' }, extent: each }],
-      everywhere: ['flooded', { path: TEXT, status: 401, tokens: { kind: 'forged, from everywhere' }, extent: each }],
-    };
-    const programs = new Map<keyof typeof begin, Program>();
-    const targets: { readonly what: Case; readonly program: Program; readonly burst: Burst; rounds: Round[] }[] = [];
+    const targets: Target[] = [];
     for (const what of new Set<Case>(['bare', ...cases])) {
-      const [name, burst] = bursts[what];
-      const program = programs.get(name) ?? (await begin[name]());
-      programs.set(name, program);
+      const [name, burst] = burstFor(what, seconds, requests);
+      const program = await cast.get(name);
       const headers = burst.status === 304 ? { 'If-None-Match': await versionAt(program, burst.path) } : {};
       targets.push({ what, program, burst: { ...burst, headers }, rounds: [] });
     }
@@ -114,54 +79,112 @@ export async function handOut(
         if (round > 0) target.rounds.push(result);
       }
     }
-    const of = (what: Case): Round[] => targets.find((target) => target.what === what)?.rounds ?? [];
-    return targets.map(({ what, rounds }) => ({
-      what,
-      cpuMicroseconds: spread(rounds.map(({ cpuMicroseconds }) => cpuMicroseconds)),
-      timesBare: spread(ratios(rounds, of('bare'))),
-      timesText: spread(ratios(rounds, of('text'))),
-      requestsPerSecond: spread(rounds.map(({ requestsPerSecond }) => requestsPerSecond)),
-    }));
+    return targets.map((target) => costOf(target, targets));
   } finally {
-    await Promise.all(running.map((program) => program.stop()));
-    rmSync(folder, { recursive: true, force: true });
+    await cast.leave();
   }
+}
+
+interface Target {
+  readonly what: Case;
+  readonly program: Program;
+  readonly burst: Burst;
+  readonly rounds: Round[];
+}
+
+function costOf({ what, rounds }: Target, targets: readonly Target[]): Cost {
+  const cpuTimesThatOf = (other: Case): Spread => {
+    const others = targets.find((target) => target.what === other)?.rounds ?? [];
+    return spread(
+      rounds.map(({ cpuMicroseconds }, round) => cpuMicroseconds / (others[round]?.cpuMicroseconds ?? NaN)),
+    );
+  };
+  return {
+    what,
+    cpuMicroseconds: spread(rounds.map(({ cpuMicroseconds }) => cpuMicroseconds)),
+    timesBare: cpuTimesThatOf('bare'),
+    timesText: cpuTimesThatOf('text'),
+    requestsPerSecond: spread(rounds.map(({ requestsPerSecond }) => requestsPerSecond)),
+  };
+}
+
+/** The servers that are asked, each started when it is wanted. */
+class Cast {
+  private readonly folder = mkdtempSync(fromCheckout('build/bench-'));
+  private readonly running = new Map<string, Program>();
+  private readonly ways = {
+    bare: () => Program.start('build/bench/stand-ins.js', ['bare']),
+    express: () => Program.start('build/bench/stand-ins.js', ['express']),
+    wechat: () => Program.start('build/bench/stand-ins.js', ['wechat']),
+    unaudited: () => this.hub('unaudited'),
+    hub: () => this.hub('hub', audited(join(this.folder, 'hub.jsonl'))),
+    // One of its own: who has seen a flood looks closer at every request.
+    flooded: () => this.hub('flooded', { ...audited(join(this.folder, 'flooded.jsonl')), TRUST_PROXY: '127.0.0.1' }),
+  };
+
+  async get(name: Server | 'wechat'): Promise<Program> {
+    const program = this.running.get(name) ?? (await this.ways[name]());
+    this.running.set(name, program);
+    return program;
+  }
+
+  async leave(): Promise<void> {
+    await Promise.all([...this.running.values()].map((program) => program.stop()));
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  /** A hub with one app, and with as many clients as there may be who show a new token each time. */
+  private async hub(name: string, more: Readonly<Record<string, string>> = {}): Promise<Program> {
+    const { url } = await this.get('wechat');
+    const places = Array.from({ length: CLIENTS }, (_, place) => place);
+    const clients = places.map((place) => [kidOf(place), { key: { env: `CLIENT_KEY_${place}` }, apps: '*' }]);
+    // In a folder of its own, as it is in production: the hub watches that, and would be told of each record of the audit.
+    const configuration = join(mkdtempSync(join(this.folder, 'configuration-')), 'hub.json');
+    writeFileSync(configuration, JSON.stringify({ clients: Object.fromEntries(clients) as object }));
+    return Program.start('dist/main.js', [], {
+      PORT: '0',
+      WECHAT_API_ROOT: url,
+      DATA_DIR: join(this.folder, name),
+      HUB_CONFIG: configuration,
+      APPID: 'wx0000000000000001',
+      APPSECRET: 'no secret of anybody',
+      [`JWT_KEY_${KID}`]: KEY,
+      ...Object.fromEntries(places.map((place) => [`CLIENT_KEY_${place}`, keyOf(place)])),
+      ...more,
+    });
+  }
+}
+
+type Server = 'bare' | 'express' | 'unaudited' | 'hub' | 'flooded';
+
+function audited(file: string): Record<string, string> {
+  return { AUDIT_FILE: file, AUDIT_KEY: randomBytes(32).toString('base64') };
+}
+
+/** Who is asked for what, how long or how often. */
+function burstFor(what: Case, seconds: number, requests: number): readonly [Server, Burst] {
+  const [span, each] = [{ seconds }, { requests }];
+  const hot = Array.from({ length: HOT_CLIENTS }, (_, place) => bearerOf(kidOf(place), keyOf(place)));
+  const refused = { path: TEXT, status: 401 };
+  const bursts: Readonly<Record<Case, readonly [Server, Burst]>> = {
+    bare: ['bare', { path: TEXT, extent: span }],
+    express: ['express', { path: TEXT, extent: span }],
+    unaudited: ['unaudited', { path: TEXT, extent: span }],
+    text: ['hub', { path: TEXT, extent: span }],
+    json: ['hub', { path: JSON_PATH, extent: span }],
+    ticket: ['hub', { path: '/ticket?type=jsapi', extent: span }],
+    known: ['hub', { path: JSON_PATH, status: 304, extent: span }],
+    hot: ['hub', { path: TEXT, tokens: { kind: 'these', authorizations: hot }, extent: span }],
+    fresh: ['hub', { path: TEXT, tokens: { kind: 'fresh', clients: CLIENTS }, extent: each }],
+    same: ['flooded', { ...refused, tokens: { kind: 'these', authorizations: [BAD] }, extent: span }],
+    others: ['flooded', { ...refused, tokens: { kind: 'forged' }, extent: each }],
+    everywhere: ['flooded', { ...refused, tokens: { kind: 'forged, from everywhere' }, extent: each }],
+  };
+  return bursts[what];
 }
 
 /** A token of the right form that is nobody's. */
 const BAD = `${BEARER.slice(0, -1)}${BEARER.endsWith('A') ? 'E' : 'A'}`;
-
-function ratios(rounds: readonly Round[], others: readonly Round[]): number[] {
-  return rounds.map(({ cpuMicroseconds }, round) => cpuMicroseconds / (others[round]?.cpuMicroseconds ?? NaN));
-}
-
-/** The environment of a hub with one app, and with as many clients as there may be who show a new token each time. */
-function settings(dataDir: string, wechat: Program): Record<string, string> {
-  const places = Array.from({ length: CLIENTS }, (_, place) => place);
-  // In a folder of its own, as it is in production: the hub watches that, and would be told of each record of the audit.
-  const path = join(mkdtempSync(`${dataDir}-`), 'hub.json');
-  const clients = places.map((place) => [kidOf(place), { key: { env: `CLIENT_KEY_${place}` }, apps: '*' }]);
-  writeFileSync(path, JSON.stringify({ clients: Object.fromEntries(clients) as object }));
-  return {
-    PORT: '0',
-    WECHAT_API_ROOT: wechat.url,
-    DATA_DIR: dataDir,
-    HUB_CONFIG: path,
-    APPID: 'wx0000000000000001',
-    APPSECRET: 'no secret of anybody',
-    [`JWT_KEY_${KID}`]: KEY,
-    ...Object.fromEntries(places.map((place) => [`CLIENT_KEY_${place}`, keyOf(place)])),
-  };
-}
-
-/** The same with all that is on in production. */
-function production(dataDir: string, wechat: Program): Record<string, string> {
-  return {
-    ...settings(dataDir, wechat),
-    AUDIT_FILE: `${dataDir}.jsonl`,
-    AUDIT_KEY: randomBytes(32).toString('base64'),
-  };
-}
 
 async function versionAt({ url }: Program, path: string): Promise<string> {
   const { headers } = await fetch(url + path, { headers: { Authorization: BEARER } });

@@ -16,7 +16,8 @@ export function machine(): Machine {
     cpu: `${all[0]?.model ?? 'unknown'}, ${arch()}`,
     cores: all.length,
     memoryGb: Math.round(totalmem() / 1e9),
-    kernel: `Linux ${release()}`,
+    // Without what a distributor adds.
+    kernel: `Linux ${release().replace(/-.*/, '')}`,
     node: process.version,
   };
 }

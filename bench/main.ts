@@ -426,9 +426,17 @@ async function showDoor(): Promise<void> {
     ),
   );
   verdicts.push(
-    judged(`${number(slow.connections)} dawdling connections, s`, slow.closedSeconds, CLOSED_BAR_SECONDS),
-    judged('MB after 20 headers of 900 kB', hugeHeadersMb, HUGE_HEADERS_BAR_MB),
-    judged('MB after a flood of bad tokens', flood.memoryMb, HUGE_HEADERS_BAR_MB),
-    judged(`New values for ${rotations.asked} rotations in a loop`, rotations.mints, MINTS_BAR),
+    judged(
+      `${number(slow.connections)} dawdling connections, all closed in ${number(slow.closedSeconds, 1)} s`,
+      slow.closedSeconds,
+      CLOSED_BAR_SECONDS,
+    ),
+    judged(`20 headers of 900 kB: ${number(hugeHeadersMb, 1)} MB more`, hugeHeadersMb, HUGE_HEADERS_BAR_MB),
+    judged(`A flood of bad tokens: ${number(flood.memoryMb, 1)} MB more`, flood.memoryMb, HUGE_HEADERS_BAR_MB),
+    judged(
+      `New values for ${rotations.asked} rotations in a loop: ${number(rotations.mints)}`,
+      rotations.mints,
+      MINTS_BAR,
+    ),
   );
 }

@@ -60,8 +60,8 @@ function summary(verdicts: readonly Verdict[]): string {
 function tableOf(verdicts: readonly Verdict[]): Table {
   return {
     title: '',
-    head: ['measured', 'bar', 'it'],
-    rows: verdicts.map((verdict) => [verdict.sentence, barOf(verdict), holds(verdict) ? 'holds' : '**is MISSED**']),
+    head: ['what was measured', 'bar', 'verdict'],
+    rows: verdicts.map((verdict) => [verdict.sentence, barOf(verdict), holds(verdict) ? 'holds' : '**MISSED**']),
   };
 }
 

@@ -1,10 +1,11 @@
-import { number, type Spread, type Table } from './figures.js';
+import { type Cell, number, type Spread, type Table } from './figures.js';
 import type { Figures } from './paper.js';
 
-const WIDTH = 900;
-const LABELS = 300;
-/** For the figure behind a bar. */
-const RIGHT = 110;
+const WIDTH = 960;
+/** For the figures behind a bar. */
+const RIGHT = 150;
+/** The widest that a character is on average, in fonts that are usual. */
+const CHARACTER = 7.7;
 const [TOP, ROW, BAR, BOTTOM] = [104, 34, 18, 56];
 const TICKS = 5;
 
@@ -42,7 +43,8 @@ export function picture({ benchmarks }: Figures): string {
   const height = TOP + bars.length * ROW + BOTTOM;
   const step = tickStep(Math.max(1, ...bars.map(({ cost }) => cost.max)));
   const most = step * Math.max(1, Math.ceil(Math.max(1, ...bars.map(({ cost }) => cost.max)) / step));
-  const x = (microseconds: number): number => round(LABELS + (microseconds / most) * (WIDTH - LABELS - RIGHT));
+  const left = Math.round(32 + CHARACTER * Math.max(20, ...bars.map(({ label }) => label.length)));
+  const x = (microseconds: number): number => round(left + (microseconds / most) * (WIDTH - left - RIGHT));
   const end = TOP + bars.length * ROW;
   const ticks = Array.from({ length: Math.round(most / step) + 1 }, (_, tick) => tick * step);
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}" height="${height}" role="img" aria-labelledby="title">
@@ -58,7 +60,7 @@ ${ticks
   <text class="small" x="${x(tick)}" y="${end + 20}" text-anchor="middle">${number(tick)}</text>`,
   )
   .join('\n')}
-  <text class="small" x="${round((x(0) + x(most)) / 2)}" y="${end + 42}" text-anchor="middle">microseconds of processor time per request</text>
+  <text class="small" x="${round((x(0) + x(most)) / 2)}" y="${end + 42}" text-anchor="middle">µs of processor time per request, and as a multiple of bare node:http in the same round</text>
 ${bars.map((bar, place) => drawn(bar, TOP + place * ROW, x)).join('\n')}
 </svg>
 `;
@@ -67,25 +69,34 @@ ${bars.map((bar, place) => drawn(bar, TOP + place * ROW, x)).join('\n')}
 interface Bar {
   readonly label: string;
   readonly cost: Spread;
+  /** As a multiple of the first one's. */
+  readonly times: number;
 }
 
 function barsIn(parts: readonly (Table | string)[]): Bar[] {
   const table = parts.find((part) => typeof part !== 'string');
-  return (table?.rows ?? []).flatMap(([label, cost]) =>
-    typeof label === 'string' && typeof cost === 'object' && typeof cost.value === 'object'
-      ? [{ label, cost: cost.value }]
-      : [],
-  );
+  return (table?.rows ?? []).flatMap(([label, cost, times]) => {
+    const [own, multiple] = [spreadIn(cost), spreadIn(times)];
+    return typeof label === 'string' && own && multiple ? [{ label, cost: own, times: multiple.median }] : [];
+  });
 }
 
-function drawn({ label, cost: { median, min, max } }: Bar, top: number, x: (microseconds: number) => number): string {
+function spreadIn(cell: Cell | undefined): Spread | undefined {
+  return typeof cell === 'object' && typeof cell.value === 'object' ? cell.value : undefined;
+}
+
+function drawn(
+  { label, cost: { median, min, max }, times }: Bar,
+  top: number,
+  x: (microseconds: number) => number,
+): string {
   const style = GROUPS.find(({ is }) => is(label))?.style ?? 'hub';
   const middle = top + BAR / 2;
   const cap = (microseconds: number): string => `M${x(microseconds)} ${middle - 5}v10`;
-  return `  <text x="${LABELS - 12}" y="${middle + 5}" text-anchor="end">${escaped(label)}</text>
-  <rect class="${style}" x="${LABELS}" y="${top}" width="${round(x(median) - LABELS)}" height="${BAR}"/>
+  return `  <text x="${x(0) - 12}" y="${middle + 5}" text-anchor="end">${escaped(label)}</text>
+  <rect class="${style}" x="${x(0)}" y="${top}" width="${round(x(median) - x(0))}" height="${BAR}"/>
   <path class="whisker" d="M${x(min)} ${middle}H${x(max)}${cap(min)}${cap(max)}"/>
-  <text x="${round(x(max) + 10)}" y="${middle + 5}">${number(median, 1)} µs</text>`;
+  <text x="${round(x(max) + 10)}" y="${middle + 5}">${number(median, 1)} µs, ${number(times, times < 10 ? 2 : 1)} ×</text>`;
 }
 
 function legend(): string {
