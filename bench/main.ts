@@ -81,8 +81,8 @@ const plan = options.short
       apps: [1, 100, 1000, MEMORY_BAR.apps],
       reads: Infinity,
       // What is compared lies closer together than one round and the next.
-      handOut: { rounds: 9, seconds: 1, requests: 19_200 },
-      auditRounds: 9,
+      handOut: { rounds: 7, seconds: 1, requests: 19_200 },
+      auditRounds: 7,
       seconds: 1,
       tailRounds: 7,
       tickRounds: 25,
