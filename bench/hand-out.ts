@@ -6,7 +6,7 @@ import { type Spread, spread } from './figures.js';
 import { fromCheckout, Program } from './program.js';
 
 /** As many connections as clients that ask at once. */
-const CONNECTIONS = 10;
+const CONNECTIONS = 64;
 
 /** What a request for a token costs one server. */
 export interface Cost {

@@ -3,7 +3,7 @@ import { ConfigModule } from '@nestjs/config';
 import { Audit } from './audit/audit.js';
 import { AuthModule } from './auth/auth.module.js';
 import { KeyRing } from './auth/key-ring.js';
-import { VerifiedTokens } from './auth/verified-tokens.js';
+import { Verifier } from './auth/verifier.js';
 import { LiveConfiguration } from './config/live-configuration.js';
 import { Clock } from './credentials/clock.js';
 import { CredentialsModule } from './credentials/credentials.module.js';
@@ -25,7 +25,7 @@ export interface Foundations {
   readonly journal: Journal;
   readonly audit: Audit;
   readonly ring: KeyRing;
-  readonly verified: VerifiedTokens;
+  readonly verifier: Verifier;
   readonly metrics: Metrics;
 }
 
@@ -33,7 +33,7 @@ export interface Foundations {
 @Global()
 @Module({})
 export class AppModule {
-  static of({ configuration, clock, store, journal, audit, ring, verified, metrics }: Foundations): DynamicModule {
+  static of({ configuration, clock, store, journal, audit, ring, verifier, metrics }: Foundations): DynamicModule {
     const { metricsPort, clientRate } = configuration.current.settings;
     return {
       module: AppModule,
@@ -60,10 +60,10 @@ export class AppModule {
         { provide: Journal, useValue: journal },
         { provide: Audit, useValue: audit },
         { provide: KeyRing, useValue: ring },
-        { provide: VerifiedTokens, useValue: verified },
+        { provide: Verifier, useValue: verifier },
         { provide: ClientBudgets, useValue: new ClientBudgets(clientRate, () => clock.now()) },
       ],
-      exports: [LiveConfiguration, Clock, Store, Journal, Audit, KeyRing, VerifiedTokens, ClientBudgets],
+      exports: [LiveConfiguration, Clock, Store, Journal, Audit, KeyRing, Verifier, ClientBudgets],
     };
   }
 }

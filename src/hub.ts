@@ -9,6 +9,7 @@ import { Audit } from './audit/audit.js';
 import { keySetOf } from './auth/jwks.js';
 import { KeyRing } from './auth/key-ring.js';
 import { VerifiedTokens } from './auth/verified-tokens.js';
+import { Verifier } from './auth/verifier.js';
 import { type Change, changesBetween } from './config/changes.js';
 import type { Settings } from './config/environment.js';
 import { LiveConfiguration } from './config/live-configuration.js';
@@ -18,6 +19,7 @@ import { auditedOf } from './credentials/audited.js';
 import { lineOf } from './credentials/chronicle.js';
 import { type Clock, SteadyClock } from './credentials/clock.js';
 import { CredentialsService } from './credentials/credentials.service.js';
+import { HandOuts } from './credentials/hand-outs.js';
 import { type HubEvent, Journal } from './credentials/journal.js';
 import type { RedisStore } from './credentials/store/redis.store.js';
 import { type Store, type StoreEvent, StoreUnreachable } from './credentials/store/store.js';
@@ -26,6 +28,7 @@ import { HubAdapter } from './http/hub.adapter.js';
 import { JsonBody } from './http/json-body.js';
 import { ProblemFilter } from './http/problem.filter.js';
 import { malformed } from './http/query.js';
+import { ReadLane } from './http/read-lane.js';
 import { sourceAddressOf, sourceNetworkOf } from './http/source-address.js';
 import { hubLogger } from './hub.logger.js';
 import { Metrics } from './metrics/metrics.js';
@@ -152,6 +155,7 @@ export class Hub {
     const audit = await openAudit(settings, journal, store);
     const ring = new KeyRing(configuration, (issuer) => keySetOf(issuer, (event) => journal.tell(event)));
     const verified = new VerifiedTokens(configuration, ring);
+    const verifier = new Verifier(configuration, ring, verified);
     const adapter = new HubAdapter({
       settings,
       ring,
@@ -161,7 +165,7 @@ export class Hub {
       shed: (network) => audit.noteShed(network),
       tell: (event) => journal.tell(event),
     });
-    const foundations = { configuration, clock, store, journal, audit, ring, verified, metrics };
+    const foundations = { configuration, clock, store, journal, audit, ring, verifier, metrics };
     const app = await NestFactory.create<NestExpressApplication>(AppModule.of(foundations), adapter, {
       bodyParser: false,
       abortOnError: false,
@@ -178,9 +182,12 @@ export class Hub {
       await audit.note({ event: 'start', outcome: 'started', hub: version, apps: apps.size, clients: clients.size });
       await credentials.apply(configuration.current.apps);
       metrics.watch({ credentials, audit, ring, isConfigurationRefused: () => configuration.refused !== undefined });
-      app.useGlobalInterceptors(app.get(ClientBudgets), new JsonBody());
+      const budgets = app.get(ClientBudgets);
+      app.useGlobalInterceptors(budgets, new JsonBody());
       app.useGlobalPipes(new StrictPipe({ exceptionFactory: malformed }));
-      app.useGlobalFilters(new ProblemFilter(() => credentials.clock.now(), audit, adapter));
+      const errors = new ProblemFilter(() => credentials.clock.now(), audit, adapter);
+      app.useGlobalFilters(errors);
+      adapter.openLane(new ReadLane({ verifier, budgets, handOuts: app.get(HandOuts), errors }));
       await app.init();
       if (settings.metricsPort !== undefined) {
         metricsServer = await MetricsServer.listen(settings.metricsPort, metrics);

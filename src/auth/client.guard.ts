@@ -3,9 +3,9 @@ import { AuthGuard } from '@nestjs/passport';
 import type { Request } from 'express';
 import type { Client } from '../config/clients.js';
 import type { Action } from '../config/hub-file.js';
-import { authorizationIn, readBearer, Unauthenticated } from './bearer.js';
-import { type BearerRequest, JwtStrategy } from './jwt.strategy.js';
-import { digestOf, VerifiedTokens } from './verified-tokens.js';
+import { authorizationIn, Unauthenticated } from './bearer.js';
+import { JwtStrategy } from './jwt.strategy.js';
+import { Verifier } from './verifier.js';
 
 /** A request of a client that is known. */
 export interface ClientRequest extends Request {
@@ -19,14 +19,14 @@ export interface ClientRequest extends Request {
 }
 
 /** Any request: who asks, and what about, may not be known yet. */
-export type Asking = Request & Partial<Pick<ClientRequest, 'requestId' | 'about' | 'action'>>;
+export type Asking = Request & Pick<ClientRequest, 'requestId' | 'about' | 'action'>;
 
 /** Lets nobody in but the configured clients. */
 @Injectable()
 export class ClientGuard extends AuthGuard() {
   constructor(
-    private readonly strategy: JwtStrategy,
-    private readonly verified: VerifiedTokens,
+    strategy: JwtStrategy,
+    private readonly verifier: Verifier,
   ) {
     super({
       /**
@@ -43,35 +43,20 @@ export class ClientGuard extends AuthGuard() {
   }
 
   override async canActivate(context: ExecutionContext): Promise<boolean> {
-    const request = context.switchToHttp().getRequest<BearerRequest & ClientRequest>();
+    const request = context.switchToHttp().getRequest<ClientRequest>();
     try {
-      const authorization = authorizationIn(request.rawHeaders);
-      const digest = digestOf(authorization);
-      const known = this.verified.recall(digest);
-      if (known) {
-        request.client = known;
-        return true;
-      }
-      Object.assign(request, { bearer: readBearer(authorization), digest });
-      return (await super.canActivate(context)) as boolean;
+      const known = this.verifier.recall(authorizationIn(request.rawHeaders));
+      if (!known) return (await super.canActivate(context)) as boolean;
+      request.client = known;
+      return true;
     } catch (error) {
       throw error instanceof Unauthenticated ? error : new Unauthenticated('it cannot be verified');
     }
   }
 
-  /** @param info what Passport has to say when the token does not verify. */
-  override handleRequest<T>(
-    error: unknown,
-    client: T | false | undefined,
-    info: unknown,
-    context: ExecutionContext,
-  ): T {
-    if (error instanceof Unauthenticated) throw error;
-    if (error || !client) {
-      const { bearer } = context.switchToHttp().getRequest<BearerRequest>();
-      const told = info instanceof Error ? info.message : 'it cannot be verified';
-      throw new Unauthenticated(this.strategy.lackOf(bearer) ?? told, bearer.kid);
-    }
+  override handleRequest<T>(error: unknown, client: T | false | undefined): T {
+    if (error instanceof Error) throw error;
+    if (!client) throw new Unauthenticated('it cannot be verified');
     return client;
   }
 }

@@ -23,7 +23,8 @@ export function appFor(
 ): HostedApp {
   const app = credentials.app(name);
   if (!app) throw new UnknownApp();
-  Object.assign(request, { about: name, action });
+  request.about = name;
+  request.action = action;
   assertMay(request.client, action, name);
   if (action !== 'read') audit.assertKept();
   return app;

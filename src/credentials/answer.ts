@@ -1,4 +1,4 @@
-import type { Request, Response } from 'express';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type Credential, secondsLeft } from './policy.js';
 import type { CredentialView } from './views.js';
 
@@ -39,25 +39,54 @@ export function viewOf(credential: Credential, { app, appid, type }: Subject, ti
 }
 
 /** Whether the client has this very version already, and is given nothing new. */
-export function hasVersion({ headers }: Request, { version }: Credential): boolean {
-  return knows(headers['if-none-match'], etagOf(version));
+export function hasVersion({ headers }: IncomingMessage, { version }: Credential): boolean {
+  const known = headers['if-none-match'];
+  return known !== undefined && knows(known, etagOf(version));
 }
 
-/** Sends a credential as text or JSON, whichever the client prefers, or 304 when it has this very version. */
+/** The forms in which a credential can be given. */
+export type Format = 'text' | 'json';
+
+/**
+ * Sends a credential as text or JSON, whichever the client prefers, or 304 when it has this very version.
+ * @param view for where it is sent as JSON.
+ */
 export function send(
-  request: Request,
-  response: Response,
+  request: IncomingMessage,
+  response: ServerResponse,
   credential: Credential,
-  view: CredentialView,
-  preferred: 'text' | 'json',
+  preferred: Format,
+  view: () => CredentialView,
 ): void {
-  response.set({ ETag: etagOf(credential.version), Vary: 'Accept' });
+  const { etag, length } = linesOf(credential);
   if (hasVersion(request, credential)) {
-    response.status(304).end();
-    return;
+    response.writeHead(304, [...etag]).end();
+  } else if (formatFor(request.headers.accept, preferred) === 'text') {
+    response.writeHead(200, [...etag, 'Content-Type', 'text/plain; charset=utf-8', 'Content-Length', length]);
+    response.end(credential.value);
+  } else {
+    const body = JSON.stringify(view());
+    const size = String(Buffer.byteLength(body));
+    response.writeHead(200, [...etag, 'Content-Type', 'application/json; charset=utf-8', 'Content-Length', size]);
+    response.end(body);
   }
-  if (formatFor(request.headers.accept, preferred) === 'text') response.type('text/plain').send(credential.value);
-  else response.json(view);
+}
+
+/** What stands in the head of every answer with this credential. */
+interface Lines {
+  readonly etag: readonly string[];
+  readonly length: string;
+}
+
+const lines = new WeakMap<Credential, Lines>();
+
+function linesOf(credential: Credential): Lines {
+  const known = lines.get(credential);
+  if (known) return known;
+  const { version, value } = credential;
+  const made = { etag: ['ETag', etagOf(version), 'Vary', 'Accept'], length: String(Buffer.byteLength(value)) };
+  lines.set(credential, made);
+  return made;
 }
 
 function etagOf(version: number): string {
@@ -70,14 +99,15 @@ const MEDIA_TYPES = { text: 'text/plain', json: 'application/json' } as const;
  * The format that a client wants more, or the preferred one where it wants both alike: some libraries name both in
  * every request, and their users still expect of the original's paths what the original gave.
  */
-function formatFor(accept: string | undefined, preferred: 'text' | 'json'): 'text' | 'json' {
+function formatFor(accept: string | undefined, preferred: Format): Format {
+  if (accept === undefined || accept === '*/*') return preferred;
   const other = preferred === 'text' ? 'json' : 'text';
   return wishFor(accept, MEDIA_TYPES[other]) > wishFor(accept, MEDIA_TYPES[preferred]) ? other : preferred;
 }
 
 /** How much a media type is wanted (RFC 9110 §12.5.1); being named counts, where the weights are the same. */
-function wishFor(accept: string | undefined, type: string): number {
-  const weights = new Map(accept?.toLowerCase().split(',').map(weightOf));
+function wishFor(accept: string, type: string): number {
+  const weights = new Map(accept.toLowerCase().split(',').map(weightOf));
   const [family = ''] = type.split('/');
   const names = [type, `${family}/*`, '*/*'];
   const found = names.findIndex((name) => weights.has(name));
@@ -92,7 +122,7 @@ function weightOf(range: string): [name: string, weight: number] {
   return [name, Number(weight) || 0];
 }
 
-function knows(ifNoneMatch: string | undefined, etag: string): boolean {
-  const tags = ifNoneMatch?.split(',').map((tag) => tag.trim().replace(/^W\//, '')) ?? [];
+function knows(ifNoneMatch: string, etag: string): boolean {
+  const tags = ifNoneMatch.split(',').map((tag) => tag.trim().replace(/^W\//, ''));
   return tags.includes(etag) || tags.includes('*');
 }

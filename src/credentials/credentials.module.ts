@@ -3,6 +3,7 @@ import { ConfigService } from '@nestjs/config';
 import { ScheduleModule } from '@nestjs/schedule';
 import { hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
+import { Audit } from '../audit/audit.js';
 import { AuthModule } from '../auth/auth.module.js';
 import type { Settings } from '../config/environment.js';
 import { WechatClient } from '../wechat/wechat.client.js';
@@ -10,6 +11,7 @@ import { WechatModule } from '../wechat/wechat.module.js';
 import { Clock } from './clock.js';
 import { CredentialsController } from './credentials.controller.js';
 import { CredentialsService } from './credentials.service.js';
+import { HandOuts } from './hand-outs.js';
 import { Journal } from './journal.js';
 import { RefreshCron } from './refresh.cron.js';
 import { Store } from './store/store.js';
@@ -20,6 +22,11 @@ import { Store } from './store/store.js';
   controllers: [CredentialsController],
   providers: [
     RefreshCron,
+    {
+      provide: HandOuts,
+      inject: [CredentialsService, Audit],
+      useFactory: (credentials: CredentialsService, audit: Audit) => new HandOuts(credentials, audit),
+    },
     {
       provide: CredentialsService,
       inject: [Clock, Store, Journal, WechatClient, ConfigService],

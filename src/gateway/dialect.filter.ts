@@ -8,7 +8,6 @@ import { explain, refusalIn } from '../credentials/chronicle.js';
 import { Closed, WechatGaveNothing } from '../credentials/unavailable.js';
 import { TooManyRequests } from '../http/client-budgets.js';
 import { originOf } from '../http/origin.js';
-import { requestIdOf } from '../http/request-id.js';
 import { type Dialect, WechatUnreachable } from '../wechat/wechat.error.js';
 import { Saying, type SayingName } from './saying.js';
 import { targetOf } from './target.js';
@@ -42,7 +41,7 @@ export class DialectFilter implements ExceptionFilter {
       return;
     }
     const { errcode, errmsg, reason, isDenial } = this.wordsFor(error, targetOf(request)?.dialect ?? 'wechat');
-    const { requestId = requestIdOf(response), about } = request;
+    const { requestId, about } = request;
     const client = clientOf(request)?.name;
     const who = { ...(client !== undefined && { client }), ...(about !== undefined && { app: about }) };
     const msg = `Request ${requestId}: errcode ${errcode} (${reason}).`;

@@ -18,9 +18,17 @@ import type { VerifiedTokens } from '../auth/verified-tokens.js';
 import type { Settings } from '../config/environment.js';
 import type { TlsSettings } from '../config/tls-settings.js';
 import type { HubEvent } from '../credentials/journal.js';
-import type { Answered } from '../metrics/metrics.js';
+import type { Answered } from '../metrics/answer-counts.js';
 import { CONNECTION_BOUNDS, flawOf, MAX_PIPELINED, NOT_HTTP, SERVER_BOUNDS } from './bounds.js';
 import { Floods } from './floods.js';
+import {
+  bornFor,
+  type HubRequest,
+  type HubResponse,
+  OF_ANSWERS_BY_TLS,
+  OF_EVERY_ANSWER,
+  REQUEST_ID_HEADER,
+} from './messages.js';
 import {
   bodyOf,
   PROBLEM_JSON,
@@ -31,7 +39,8 @@ import {
   UNAUTHENTICATED,
 } from './problems.js';
 import { readQuery } from './query.js';
-import { giveRequestId, requestIdOf } from './request-id.js';
+import type { ReadLane } from './read-lane.js';
+import { requestIdFor } from './request-id.js';
 import { sourceNetworkOf, traceSource } from './source-address.js';
 
 /** A connection in use has its next request within this. */
@@ -40,16 +49,6 @@ const FAREWELL_MS = 250;
 const LINGER_MS = 1000;
 /** A flood is worth a line of the log, and not one for each drop. */
 const TELL_AGAIN_MS = 60_000;
-
-/** What every answer says of itself: nobody may keep it, guess what it is, show it, or learn from it where it was. */
-const OF_EVERY_ANSWER = {
-  'Cache-Control': 'no-store',
-  'X-Content-Type-Options': 'nosniff',
-  'Content-Security-Policy': "default-src 'none'; frame-ancestors 'none'",
-  'Referrer-Policy': 'no-referrer',
-  'Cross-Origin-Resource-Policy': 'same-origin',
-} as const;
-const OF_ANSWERS_BY_TLS = { ...OF_EVERY_ANSWER, 'Strict-Transport-Security': 'max-age=31536000' } as const;
 
 /** What the server has to know of the hub, and whom it tells. */
 export interface Surroundings {
@@ -73,8 +72,10 @@ export class HubAdapter extends ExpressAdapter {
   private answering = 0;
   private isClosing = false;
   private readonly quiet: (() => void)[] = [];
-  private readonly pending = new WeakMap<Duplex, Map<ServerResponse, () => void>>();
+  private readonly pending = new WeakMap<Duplex, Set<HubResponse>>();
   private readonly floods: Floods;
+  private readonly common: readonly string[];
+  private lane: ReadLane | undefined;
 
   constructor(private readonly surroundings: Surroundings) {
     const app = express();
@@ -85,6 +86,7 @@ export class HubAdapter extends ExpressAdapter {
     app.set('query parser', readQuery);
     super(app);
     app.use(this.refuseHead);
+    this.common = Object.entries(surroundings.settings.tls ? OF_ANSWERS_BY_TLS : OF_EVERY_ANSWER).flat();
     this.floods = new Floods({
       ring: surroundings.ring,
       verified: surroundings.verified,
@@ -98,10 +100,13 @@ export class HubAdapter extends ExpressAdapter {
     const tellOfDrop = atMostEvery(TELL_AGAIN_MS, () => {
       this.surroundings.tell({ event: 'too-many-connections', most: maxConnections });
     });
-    const answer = (request: IncomingMessage, response: ServerResponse): void => this.answer(request, response);
+    const options = { ...SERVER_BOUNDS, ...bornFor(this.getInstance<Express>()) };
+    const answer = (request: IncomingMessage, response: ServerResponse): void => {
+      this.answer(request as HubRequest, response as HubResponse);
+    };
     const server: Server | TlsServer = tls
-      ? createTlsServer({ ...SERVER_BOUNDS, ...optionsOf(tls) }, answer)
-      : createServer(SERVER_BOUNDS, answer);
+      ? createTlsServer({ ...options, ...optionsOf(tls) }, answer)
+      : createServer(options, answer);
     server.maxConnections = maxConnections;
     server.setTimeout(CONNECTION_BOUNDS.stuckMs);
     server
@@ -118,6 +123,11 @@ export class HubAdapter extends ExpressAdapter {
   /** Shows another certificate from the next connection on. */
   renewTls(tls: TlsSettings): void {
     if ('setSecureContext' in this.server) this.server.setSecureContext(optionsOf(tls));
+  }
+
+  /** Lets reads go the short way from now on. */
+  openLane(lane: ReadLane): void {
+    this.lane = lane;
   }
 
   /** Puts the last handler behind all routes. */
@@ -148,33 +158,36 @@ export class HubAdapter extends ExpressAdapter {
     this.floods.fail(sourceNetworkOf(request), shownBy(request));
   }
 
-  private answer(request: IncomingMessage, response: ServerResponse): void {
+  private answer(request: HubRequest, response: HubResponse): void {
     const { socket } = request;
     const pending = this.pendingOn(socket);
     if (pending.size >= MAX_PIPELINED) socket.destroy();
     if (socket.destroyed) return;
+    request.startedAt = performance.now();
+    response.requestId = request.requestId = requestIdFor(request);
+    response.common = this.common;
     traceSource(request, this.surroundings.settings.trustedProxies);
-    const flaw = flawOf(request);
     this.answering += 1;
-    const startedAt = performance.now();
-    const settle = (): void => {
-      if (!pending.delete(response)) return;
-      this.answering -= 1;
-      this.surroundings.answered(answeredOf(request, response, (performance.now() - startedAt) / 1000));
-      if (this.answering === 0) for (const tell of this.quiet.splice(0)) tell();
-    };
-    pending.set(response, settle);
-    response.once('close', settle);
-    for (const [name, value] of Object.entries(this.isSecure ? OF_ANSWERS_BY_TLS : OF_EVERY_ANSWER)) {
-      response.setHeader(name, value);
-    }
+    pending.add(response);
+    response.on('close', () => this.settle(response));
     if (this.isClosing) response.setHeader('Connection', 'close');
-    giveRequestId(request, response);
+    const flaw = flawOf(request);
     if (flaw) refuse(response, flaw);
     else if (this.isOfFlood(request)) {
       this.surroundings.shed(sourceNetworkOf(request));
       refuse(response, UNAUTHENTICATED);
-    } else this.getInstance<Express>()(request, response);
+    } else if (!this.lane?.take(request as unknown as ClientRequest, response)) {
+      this.getInstance<Express>()(request, response);
+    }
+  }
+
+  /** A request was answered, or given up. */
+  private settle(response: HubResponse): void {
+    const request = response.req as HubRequest;
+    if (!this.pending.get(request.socket)?.delete(response)) return;
+    this.answering -= 1;
+    this.surroundings.answered(answeredOf(request, response));
+    if (this.answering === 0) for (const tell of this.quiet.splice(0)) tell();
   }
 
   /** Whether it is refused without a look: only where a token is wanted, and all else is right. */
@@ -187,13 +200,13 @@ export class HubAdapter extends ExpressAdapter {
   }
 
   /** What of a connection is being answered. When it breaks off, Node tells nothing of those in line. */
-  private pendingOn(socket: Duplex): Map<ServerResponse, () => void> {
+  private pendingOn(socket: Duplex): Set<HubResponse> {
     const known = this.pending.get(socket);
     if (known) return known;
-    const pending = new Map<ServerResponse, () => void>();
+    const pending = new Set<HubResponse>();
     this.pending.set(socket, pending);
     socket.once('close', () => {
-      for (const settle of pending.values()) settle();
+      for (const response of pending) this.settle(response);
     });
     return pending;
   }
@@ -206,9 +219,7 @@ export class HubAdapter extends ExpressAdapter {
     const kind = kindOf(error);
     // Of other errors, a handshake that came to nothing among them, nobody is left to hear.
     if (!kind) socket.destroy();
-    const before = [...this.pendingOn(socket).keys()].findLast(
-      (response) => response.writableEnded || response.req.complete,
-    );
+    const before = [...this.pendingOn(socket)].findLast((response) => response.writableEnded || response.req.complete);
     if (kind && before) before.once('close', () => writeProblem(socket, kind));
     else if (kind) writeProblem(socket, kind);
   };
@@ -241,10 +252,6 @@ export class HubAdapter extends ExpressAdapter {
     return this.httpServer;
   }
 
-  private get isSecure(): boolean {
-    return this.surroundings.settings.tls !== undefined;
-  }
-
   private answered(): Promise<void> {
     return this.answering === 0 ? Promise.resolve() : new Promise((resolve) => this.quiet.push(resolve));
   }
@@ -265,11 +272,11 @@ export class HubAdapter extends ExpressAdapter {
 const GIVEN_UP = 499;
 
 /** A request in the words of the code and the configuration alone. Guard, router and controller have left them on it. */
-function answeredOf(request: IncomingMessage, response: ServerResponse, seconds: number): Answered {
+function answeredOf(request: HubRequest, response: HubResponse): Answered {
   // What strangers send has none of them.
-  const { about } = request as Partial<ClientRequest>;
-  const { route } = request as { route?: { readonly path: string } };
+  const { about, route, startedAt } = request;
   const status = response.writableFinished ? response.statusCode : GIVEN_UP;
+  const seconds = (performance.now() - startedAt) / 1000;
   return { client: clientOf(request)?.name, app: about, route: route?.path, status, seconds };
 }
 
@@ -281,8 +288,8 @@ function shownBy({ headers }: IncomingMessage): string {
   return headers.authorization ?? '';
 }
 
-function refuse(response: ServerResponse, { kind, particulars, headers }: Refusal): void {
-  sendProblem(response, kind, particulars && { ...particulars, instance: requestIdOf(response) }, headers);
+function refuse(response: HubResponse, { kind, particulars, headers }: Refusal): void {
+  sendProblem(response, kind, particulars && { ...particulars, instance: response.requestId }, headers);
 }
 
 /** What is to be said of what Node's parser could not read; nothing of what is no fault of the client's. */
@@ -302,7 +309,7 @@ function writeProblem(socket: Duplex, kind: Problem, ...headers: string[]): void
     [
       `HTTP/1.1 ${kind.status} ${kind.title}`,
       ...Object.entries(ofEvery).map(([name, value]) => `${name}: ${value}`),
-      `X-Request-Id: ${instance}`,
+      `${REQUEST_ID_HEADER}: ${instance}`,
       `Content-Type: ${PROBLEM_JSON}`,
       `Content-Length: ${Buffer.byteLength(body)}`,
       'Connection: close',

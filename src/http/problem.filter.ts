@@ -1,5 +1,6 @@
 import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException, Logger } from '@nestjs/common';
 import type { Response } from 'express';
+import type { ServerResponse } from 'node:http';
 import { type Audit, AuditUnavailable } from '../audit/audit.js';
 import type { AuditRecord } from '../audit/record.js';
 import { Unauthenticated } from '../auth/bearer.js';
@@ -7,7 +8,7 @@ import { type Asking, clientOf } from '../auth/client.guard.js';
 import { Forbidden, UnknownApp } from '../auth/rights.js';
 import { AllowanceSpent } from '../credentials/allowance.js';
 import { explain, refusalIn } from '../credentials/chronicle.js';
-import { UnknownTicketType } from '../credentials/credentials.controller.js';
+import { UnknownTicketType } from '../credentials/hand-outs.js';
 import { Closed, NotReplaced, Undecided, WechatGaveNothing } from '../credentials/unavailable.js';
 import { StoreUnreachable } from '../credentials/store/store.js';
 import { WechatError, WechatUnreachable } from '../wechat/wechat.error.js';
@@ -16,7 +17,6 @@ import type { HubAdapter } from './hub.adapter.js';
 import { originOf } from './origin.js';
 import { MalformedRequest } from './query.js';
 import { PROBLEMS, type Problem, type Refusal, sendProblem, UNAUTHENTICATED } from './problems.js';
-import { requestIdOf } from './request-id.js';
 
 /** Statuses that the framework itself gives, before or instead of a handler of ours. */
 const BY_STATUS: Readonly<Record<number, Problem>> = {
@@ -53,13 +53,17 @@ export class ProblemFilter implements ExceptionFilter {
       response.status(error.getStatus()).json(error.getResponse());
       return;
     }
+    await this.answer(error, host.switchToHttp().getRequest<Asking>(), response);
+  }
+
+  /** Answers a request that came to nothing. */
+  async answer(error: unknown, request: Asking, response: ServerResponse): Promise<void> {
     const { kind, particulars, headers } = this.replyTo(error);
-    const request = host.switchToHttp().getRequest<Asking>();
     this.note(error, kind, request);
     if (error instanceof Unauthenticated) this.adapter.learnOfFailure(request);
     if (isRefusal(kind)) await this.record(error, kind, request);
     // Constant bodies show nothing of the request, and its id is part of that.
-    const instance = particulars && { ...particulars, instance: requestIdOf(response) };
+    const instance = particulars && { ...particulars, instance: request.requestId };
     sendProblem(response, kind, instance, headers);
   }
 
@@ -74,11 +78,11 @@ export class ProblemFilter implements ExceptionFilter {
       ...(about !== undefined && { app: about }),
       status,
       type,
-      msg: `Request ${requestId ?? ''}: ${status} ${type}.`,
+      msg: `Request ${requestId}: ${status} ${type}.`,
     };
     if (error instanceof Unauthenticated) {
       const who = error.kid === undefined ? '' : ` of the kid ${error.kid}`;
-      this.logger.warn({ ...line, msg: `Request ${requestId ?? ''}: refused a token${who}: ${error.reason}.` });
+      this.logger.warn({ ...line, msg: `Request ${requestId}: refused a token${who}: ${error.reason}.` });
     } else if (status >= 500) this.logger.warn(line);
     else this.logger.log(line);
   }

@@ -1,19 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { HubRequest } from './messages.js';
 
-const HEADER = 'X-Request-Id';
 /** What an id of a request may look like. */
 export const REQUEST_ID = /^[A-Za-z0-9._~:/+=-]{1,128}$/;
 
-/** Gives every request an id, the client's own where it is well-formed, and sends it back. */
-export function giveRequestId(request: IncomingMessage, response: ServerResponse): void {
-  const asked = request.headers['x-request-id'];
-  const requestId = typeof asked === 'string' && REQUEST_ID.test(asked) ? asked : randomUUID();
-  Object.assign(request, { requestId });
-  response.setHeader(HEADER, requestId);
-}
-
-/** The id of the request that is being answered. */
-export function requestIdOf(response: ServerResponse): string {
-  return String(response.getHeader(HEADER));
+/** The id of a request: the client's own where it is well-formed, else a new one. */
+export function requestIdFor({ headers }: HubRequest): string {
+  const asked = headers['x-request-id'];
+  return typeof asked === 'string' && REQUEST_ID.test(asked) ? asked : randomUUID();
 }

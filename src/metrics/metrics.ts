@@ -6,21 +6,10 @@ import type { CredentialsService } from '../credentials/credentials.service.js';
 import { causeOf } from '../credentials/chronicle.js';
 import type { HubEvent } from '../credentials/journal.js';
 import { secondsLeft } from '../credentials/policy.js';
+import { AnswerCounts, type Answered, NONE } from './answer-counts.js';
 import { DayCount } from './day-count.js';
 
 const PREFIX = 'wechat_token_hub_';
-/** Stands in labels for what there is none of, or none that may be named. */
-const NONE = 'none';
-
-/** A request that was answered, in words that are ours: what a client made up is no label. */
-export interface Answered {
-  readonly client: string | undefined;
-  readonly app: string | undefined;
-  /** The pattern of the route, as it stands in the code. */
-  readonly route: string | undefined;
-  readonly status: number;
-  readonly seconds: number;
-}
 
 /** What the metrics look at when somebody asks for them. */
 export interface Watched {
@@ -109,25 +98,16 @@ export class Metrics {
     ['app', 'kind'],
   );
   private readonly calls = this.counter('wechat_calls_total', 'Calls to WeChat.', ['app', 'api', 'outcome']);
-  private readonly requests = this.counter('http_requests_total', 'Requests that were answered.', [
-    'client',
-    'app',
-    'route',
-    'status',
-  ]);
+  private readonly answers = new AnswerCounts(this.registry, {
+    requests: { name: `${PREFIX}http_requests_total`, help: 'Requests that were answered.' },
+    duration: { name: `${PREFIX}http_request_duration_seconds`, help: 'How long requests took to answer.' },
+  });
   private readonly lockWait = this.histogram(
     'lock_wait_seconds',
     'How long another hub was waited for that had the right to ask WeChat.',
     [],
     [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20],
   );
-  private readonly duration = this.histogram(
-    'http_request_duration_seconds',
-    'How long requests took to answer.',
-    ['route'],
-    [0.001, 0.005, 0.025, 0.1, 0.5, 1, 2.5, 5, 10],
-  );
-
   /**
    * @param now epoch milliseconds of the wall clock.
    * @param version of the hub.
@@ -191,9 +171,8 @@ export class Metrics {
   }
 
   /** Counts a request. */
-  countAnswered({ client = NONE, app = NONE, route = NONE, status, seconds }: Answered): void {
-    this.requests.inc({ client, app, route, status });
-    this.duration.observe({ route }, seconds);
+  countAnswered(answered: Answered): void {
+    this.answers.count(answered);
   }
 
   private async *write(): AsyncGenerator<string> {

@@ -1,0 +1,97 @@
+import type { KeyObject } from 'node:crypto';
+import { PUBLIC_KEY_ALGORITHMS, type PublicKeyAlgorithm } from '../config/client-key.js';
+import type { Client } from '../config/clients.js';
+import { type Bearer, readBearer, Unauthenticated } from './bearer.js';
+import { flawOfClaims, validityOf } from './claims.js';
+import { type Clients, type KeyRing, UNKNOWN_KID } from './key-ring.js';
+import { isSignedForKey, isSignedWith } from './signature.js';
+import { digestOf, type VerifiedTokens } from './verified-tokens.js';
+
+/** The configuration in force, as far as it is about clients and how strictly their tokens are looked at. */
+export interface Strictness extends Clients {
+  readonly current: Clients['current'] & { readonly settings: { readonly authStrict: boolean } };
+}
+
+const BAD_SIGNATURE = 'invalid signature';
+
+/** A token of which nothing is known yet but that it is well-formed, and whose it claims to be. */
+interface Unverified {
+  readonly bearer: Bearer;
+  readonly digest: string;
+  readonly claimant: Client | undefined;
+}
+
+/**
+ * Tells which client a token is of, or that it is nobody's. Every check of a token is made here, whichever way the
+ * request took; what was verified once is remembered.
+ */
+export class Verifier {
+  constructor(
+    private readonly configuration: Strictness,
+    private readonly ring: Pick<KeyRing, 'claimant' | 'secretsFor' | 'publicKeysFor'>,
+    private readonly verified: VerifiedTokens,
+  ) {}
+
+  /**
+   * The client whose token it is, if that was verified before and still holds.
+   * @param authorization the one Authorization header of the request.
+   */
+  recall(authorization: string): Client | undefined {
+    return this.verified.recall(digestOf(authorization));
+  }
+
+  /**
+   * Verifies the token in an Authorization header: at once, unless it is signed with a private key, whose public one may
+   * have to be fetched.
+   * @throws Unauthenticated, at once or later.
+   */
+  verify(authorization: string): Client | Promise<Client> {
+    const digest = digestOf(authorization);
+    const known = this.verified.recall(digest);
+    if (known) return known;
+    const bearer = readBearer(authorization);
+    const token = { bearer, digest, claimant: this.ring.claimant(bearer) };
+    return isPublicKeyAlgorithm(bearer.alg) ? this.verifyPublicly(token, bearer.alg) : this.verifyShared(token);
+  }
+
+  private verifyShared(token: Unverified): Client {
+    const { bearer } = token;
+    const { keys, lack } = this.ring.secretsFor(bearer);
+    const isSigned = keys.some((key) => isSignedWith(key, bearer.token));
+    if (lack === undefined && isSigned) return this.admit(token);
+    throw new Unauthenticated(bearer.alg === 'HS256' ? (lack ?? BAD_SIGNATURE) : 'the alg is unknown', bearer.kid);
+  }
+
+  private async verifyPublicly(token: Unverified, alg: PublicKeyAlgorithm): Promise<Client> {
+    const { bearer, claimant } = token;
+    const { keys, lack } = await this.ring.publicKeysFor(bearer, alg);
+    const verdicts = await Promise.all(keys.map((key) => isSignedForKey(key, alg, bearer.token)));
+    if (lack !== undefined || !verdicts.includes(true)) {
+      throw new Unauthenticated(lack ?? BAD_SIGNATURE, bearer.kid);
+    }
+    return this.admit(token, claimant?.issuer && keys[0]);
+  }
+
+  /** Called once the signature holds. */
+  private admit({ bearer, digest, claimant }: Unverified, issuedWith?: KeyObject): Client {
+    const client = this.ring.claimant(bearer);
+    const { authStrict } = this.configuration.current.settings;
+    if (!client) throw new Unauthenticated(UNKNOWN_KID, bearer.kid);
+    const flaw = flawOfClaims(bearer.claims, authStrict, Date.now() / 1000);
+    if (flaw) throw new Unauthenticated(flaw, bearer.kid);
+    if (client.issuer && bearer.claims['exp'] === undefined) {
+      throw new Unauthenticated('the token never ends, as none of an issuer may', bearer.kid);
+    }
+    // To verify it may have taken a moment, and another configuration may have come into force.
+    if (client.name !== claimant?.name) throw new Unauthenticated('it is of another client now', bearer.kid);
+    if (client === claimant) {
+      const validity = validityOf(bearer.claims, authStrict);
+      this.verified.keep(digest, { client, kid: bearer.kid, issuedWith, validity });
+    }
+    return client;
+  }
+}
+
+function isPublicKeyAlgorithm(alg: string): alg is PublicKeyAlgorithm {
+  return (PUBLIC_KEY_ALGORITHMS as readonly string[]).includes(alg);
+}

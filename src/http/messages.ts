@@ -1,0 +1,80 @@
+import express, { type Express } from 'express';
+import { IncomingMessage, type OutgoingHttpHeader, type OutgoingHttpHeaders, ServerResponse } from 'node:http';
+
+/** What every answer says of itself: nobody may keep it, guess what it is, show it, or learn from it where it was. */
+export const OF_EVERY_ANSWER: Readonly<Record<string, string>> = {
+  'Cache-Control': 'no-store',
+  'X-Content-Type-Options': 'nosniff',
+  'Content-Security-Policy': "default-src 'none'; frame-ancestors 'none'",
+  'Referrer-Policy': 'no-referrer',
+  'Cross-Origin-Resource-Policy': 'same-origin',
+};
+/** The same where it is sent by TLS. */
+export const OF_ANSWERS_BY_TLS: typeof OF_EVERY_ANSWER = {
+  ...OF_EVERY_ANSWER,
+  'Strict-Transport-Security': 'max-age=31536000',
+};
+
+/** By which header clients and hub speak of a request. */
+export const REQUEST_ID_HEADER = 'X-Request-Id';
+
+// What is found out about a request is written on it, and has its place on it from the beginning: V8 is quick with objects
+// that do not change their shape.
+
+/** A request, as the server of the hub makes it. */
+export class HubRequest extends IncomingMessage {
+  /** By which client and log speak of it. */
+  requestId = '';
+  /** Milliseconds of the process, when its head had come. */
+  startedAt = 0;
+  about: string | undefined = undefined;
+  action: string | undefined = undefined;
+  route: { readonly path: string } | undefined = undefined;
+}
+
+/** An answer, as the server of the hub makes it: whoever writes it, its head says what every answer says. */
+export class HubResponse extends ServerResponse {
+  /** The id of the request. */
+  requestId = '';
+  /** What it says as all answers of this server do, names and values in turn. */
+  common: readonly string[] = [];
+
+  override writeHead(status: number, ...rest: unknown[]): this {
+    const headers = rest.at(-1);
+    const common = [...this.common, REQUEST_ID_HEADER, this.requestId];
+    // Where nothing was set before, Node writes a list down as it is, which is the quick way.
+    if (Array.isArray(headers) && this.getHeaderNames().length === 0) {
+      return super.writeHead(status, [...(headers as OutgoingHttpHeader[]), ...common]);
+    }
+    for (let i = 0; i < common.length; i += 2) {
+      const [name = '', value = ''] = common.slice(i, i + 2);
+      if (!this.hasHeader(name)) this.setHeader(name, value);
+    }
+    return super.writeHead(status, ...(rest as [string, OutgoingHttpHeaders]));
+  }
+}
+
+/** Classes for an HTTP server to make its requests and answers of; they are a {@link HubRequest} and a {@link HubResponse}. */
+export interface Born {
+  readonly IncomingMessage: typeof IncomingMessage;
+  readonly ServerResponse: typeof ServerResponse;
+}
+
+/**
+ * The classes of what an Express app handles. Express gives each request and each answer the prototypes of the app, and
+ * V8 forgets what it knew of an object whose prototype changes; these have them from birth.
+ */
+export function bornFor(app: Express): Born {
+  class Request extends HubRequest {}
+  class Response extends HubResponse {}
+  app.request = between(Request.prototype, express.request, app) as unknown as Express['request'];
+  app.response = between(Response.prototype, express.response, app) as unknown as Express['response'];
+  return { IncomingMessage: Request, ServerResponse: Response as unknown as typeof ServerResponse };
+}
+
+/** Puts the methods of Express in between a class of ours and what it extends. */
+function between(prototype: object, methods: object, app: Express): object {
+  const base = Object.getPrototypeOf(prototype) as object;
+  Object.setPrototypeOf(prototype, Object.create(base, Object.getOwnPropertyDescriptors(methods)) as object);
+  return Object.assign(prototype, { app });
+}
