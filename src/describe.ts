@@ -4,6 +4,7 @@ import { AppModule } from './app.module.js';
 import { Audit } from './audit/audit.js';
 import { KeyRing } from './auth/key-ring.js';
 import { VerifiedTokens } from './auth/verified-tokens.js';
+import { Verifier } from './auth/verifier.js';
 import { LiveConfiguration } from './config/live-configuration.js';
 import { newKey } from './config/random-keys.js';
 import { SteadyClock } from './credentials/clock.js';
@@ -37,7 +38,7 @@ export async function describeHub(): Promise<OpenAPIObject> {
     ring,
     store: new MemoryStore(clock),
     audit: await Audit.open(undefined, { sourceAddressOf, sourceNetworkOf, tell }),
-    verified: new VerifiedTokens(configuration, ring),
+    verifier: new Verifier(configuration, ring, new VerifiedTokens(configuration, ring)),
     metrics: new Metrics(() => clock.now(), version),
   };
   // A preview has its routes, and nothing that runs.
