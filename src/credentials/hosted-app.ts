@@ -5,7 +5,7 @@ import { jssdkSignature } from '../wechat/jssdk.js';
 import type { Wechat, WechatAnswer, WechatCall } from '../wechat/wechat.client.js';
 import type { Dialect } from '../wechat/wechat.error.js';
 import { Budget, type BudgetLimits } from './allowance.js';
-import type { AppEvent, Circumstances, Outside, Renewable, Verdict } from './outside.js';
+import type { AppEvent, Circumstances, Outside, Renewable, SourceEvent, Verdict } from './outside.js';
 import type { Credential } from './policy.js';
 import { Source } from './source.js';
 import { Closed, NotReplaced, Unavailable, Undecided } from './unavailable.js';
@@ -26,6 +26,43 @@ const PROBE_APART_MS = 10_000;
 /** Reports come in crowds: a moment's patience lets a crowd share one question. */
 const CROWD_MS = 250;
 
+/** The world as one credential of an app sees it. There are hundreds of thousands of these, so what they have in common is the app's. */
+class OutsideOf implements Outside {
+  constructor(
+    private readonly app: HostedApp,
+    private readonly kind: string,
+    private readonly ofApp: Outside<AppEvent, Renewable>,
+  ) {}
+
+  get replica(): string {
+    return this.ofApp.replica;
+  }
+
+  get store(): Outside['store'] {
+    return this.ofApp.store;
+  }
+
+  now(): number {
+    return this.ofApp.now();
+  }
+
+  random(): number {
+    return this.ofApp.random();
+  }
+
+  sleep(ms: number, signal?: AbortSignal): Promise<void> {
+    return this.ofApp.sleep(ms, signal);
+  }
+
+  tell(event: SourceEvent): void {
+    this.ofApp.tell({ ...event, app: this.app.name, kind: this.kind });
+  }
+
+  wake(): void {
+    this.ofApp.wake(this.app, this.app.wakeAt);
+  }
+}
+
 /** One configured app with all that is kept for it. */
 export class HostedApp implements Renewable {
   private readonly sources = new Map<string, Source>();
@@ -40,7 +77,7 @@ export class HostedApp implements Renewable {
 
   /** @param name by which the configuration calls it; its credentials go by its identity, which stays. */
   constructor(
-    private name: string,
+    public name: string,
     private app: App,
     private readonly wechat: Wechat,
     private readonly outside: Outside<AppEvent, Renewable>,
@@ -205,16 +242,7 @@ export class HostedApp implements Renewable {
         known.adopt(mint);
         return known;
       }
-      const outside: Outside = {
-        ...this.outside,
-        tell: (event) => {
-          this.outside.tell({ ...event, app: this.name, kind });
-        },
-        wake: () => {
-          this.outside.wake(this, this.wakeAt);
-        },
-      };
-      const source = new Source(`${app.identity}/${kind}`, mint, nature, outside);
+      const source = new Source(`${app.identity}/${kind}`, mint, nature, new OutsideOf(this, kind, this.outside));
       this.sources.set(kind, source);
       return source;
     };
