@@ -55,6 +55,11 @@ export class Audit {
     return this.trail?.status;
   }
 
+  /** Whether anything is kept at all. */
+  get isOn(): boolean {
+    return this.trail !== undefined;
+  }
+
   /** Whether it is written into a file, which somebody may rename. */
   get isInFile(): boolean {
     return this.file !== undefined;
@@ -67,7 +72,7 @@ export class Audit {
   async give(request: ClientRequest, record: AuditRecord): Promise<void> {
     if (!this.trail) return;
     try {
-      await this.trail.append({ ...this.askedBy(request), ...record });
+      await this.trail.append(record, this.askedBy(request));
     } catch (error) {
       if (!(error instanceof NotRecorded)) throw error;
       if (this.trail.status.isRequired) throw new AuditUnavailable();

@@ -33,13 +33,19 @@ export interface ReadLine extends Link {
   isSignedWith(keys: AuditKeys): boolean;
 }
 
+/** The members of an object, as they stand in JSON. */
+export function membersOf(object: object): string {
+  return JSON.stringify(object).slice(1, -1);
+}
+
 /**
  * Writes a record down as the next line of a chain. `prev` ties it to the record before, `mac` says that somebody with
  * the key wrote it, `hash` lets everybody see that it is as it was written.
+ * @param members of the record, as they stand in JSON.
  */
-export function chained(record: object, before: Link, keys: AuditKeys): { line: string; link: Link } {
+export function chained(members: string, before: Link, keys: AuditKeys): { line: string; link: Link } {
   const seq = before.seq + 1;
-  const said = JSON.stringify({ audit: 1, seq, ...record, prev: before.hash }).slice(0, -1);
+  const said = `${BEGINNING}"seq":${seq},${members},"prev":"${before.hash}"`;
   const signed = `${said},"mac":"${keys.sign(said)}"`;
   const hash = hashOf(signed);
   return { line: `${signed},"hash":"${hash}"}\n`, link: { seq, hash } };

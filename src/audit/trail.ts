@@ -1,5 +1,5 @@
 import { setImmediate as endOfTurn } from 'node:timers/promises';
-import { behindLast, chained, type Ending, endingAfter, hashOf, type Link } from './chain.js';
+import { behindLast, chained, type Ending, endingAfter, hashOf, type Link, membersOf } from './chain.js';
 import { codeOf } from './file.sink.js';
 import type { AuditKeys } from './keys.js';
 import type { AuditRecord } from './record.js';
@@ -38,12 +38,25 @@ export interface AuditStatus {
 /** A record could not be written, or not in time. */
 export class NotRecorded extends Error {}
 
-/** A record, with the time at which it was made, and what has to be told when it is written. */
-interface Waiting {
-  readonly time: string;
-  readonly record: AuditRecord;
-  readonly resolve: () => void;
-  readonly reject: (error: NotRecorded) => void;
+/** Records that are written together, as the members of their lines; all are, or none is known to be. */
+class Batch {
+  readonly records: string[] = [];
+  readonly written: Promise<void>;
+  private settle: { readonly resolve: () => void; readonly reject: (error: NotRecorded) => void } | undefined;
+
+  constructor() {
+    this.written = new Promise((resolve, reject) => (this.settle = { resolve, reject }));
+    // Whoever waits hears of it; nobody may.
+    this.written.catch(() => undefined);
+  }
+
+  keep(): void {
+    this.settle?.resolve();
+  }
+
+  giveUp(): void {
+    this.settle?.reject(new NotRecorded());
+  }
 }
 
 interface Trouble {
@@ -63,6 +76,8 @@ interface BatchLine {
 
 /** A disk that takes longer hangs: nobody is kept waiting for it any more. */
 const PATIENCE_MS = 2000;
+/** Nobody is kept waiting for others any longer than this. */
+const COMPANY_MS = 1;
 /** While nothing can be written, it is tried this often, whether there is anything new or not. */
 const AGAIN_MS = 1000;
 /** As many may wait for the write that is under way; a hub that answers so many within the patience is not known. */
@@ -75,17 +90,21 @@ const MOST_WAITING = 20_000;
 export class Trail {
   private last: Link;
   private ending: Ending;
-  private waiting: Waiting[] = [];
+  private waiting = new Batch();
+  /** Records that are given again and again are written out once. */
+  private readonly texts = new WeakMap<AuditRecord, string>();
   private writing: Promise<void> | undefined;
   private isStalled = false;
   private trouble: Trouble | undefined;
   private failures = 0;
   private again: NodeJS.Timeout | undefined;
   private now = { ms: NaN, text: '' };
+  private readonly signature: string;
 
   constructor(private readonly surroundings: Surroundings) {
     this.last = surroundings.last;
     this.ending = surroundings.ending;
+    this.signature = membersOf({ replica: surroundings.replica });
   }
 
   get status(): AuditStatus {
@@ -100,18 +119,21 @@ export class Trail {
 
   /**
    * Ends when the record is written.
+   * @param record once given, it does not change.
+   * @param asked who asked for it, where that is not in it.
    * @throws NotRecorded when it cannot be, or not in time.
    */
-  append(record: AuditRecord): Promise<void> {
-    if (this.isStalled || this.waiting.length >= MOST_WAITING) {
+  append(record: AuditRecord, asked?: Partial<AuditRecord>): Promise<void> {
+    const { waiting } = this;
+    if (this.isStalled || waiting.records.length >= MOST_WAITING) {
       this.failures += 1;
       this.lose(1, 'more comes than can be written');
       return Promise.reject(new NotRecorded());
     }
-    return new Promise((resolve, reject) => {
-      this.waiting.push({ time: this.time(), record, resolve, reject });
-      this.start();
-    });
+    const members = `${this.time()},${this.textOf(record)}`;
+    waiting.records.push(asked ? `${members},${membersOf(asked)}` : members);
+    this.start();
+    return waiting.written;
   }
 
   /** Writes what waits, and ends. */
@@ -129,35 +151,52 @@ export class Trail {
   }
 
   private async writeOn(): Promise<void> {
-    // Whoever comes in the same turn of the loop comes along; a write costs more than a record.
-    await endOfTurn();
-    for (let isWritten = true; this.waiting.length > 0 || (isWritten && this.trouble);) {
-      isWritten = await this.writeBatch(this.waiting.splice(0));
+    await this.company();
+    for (let isWritten = true; this.waiting.records.length > 0 || (isWritten && this.trouble);) {
+      isWritten = await this.writeBatch(this.next());
+      await this.company();
     }
     this.writing = undefined;
   }
 
-  private async writeBatch(waiting: readonly Waiting[]): Promise<boolean> {
-    const patience = setTimeout(() => this.stall(waiting), PATIENCE_MS);
-    const { lines, untold, written } = await this.attempt(waiting);
+  /**
+   * A write costs as much as many records. So whoever comes in the same turn of the loop comes along, and as long as
+   * each turn brings others, they are waited for: a hub at rest writes at once, a busy one seldom.
+   */
+  private async company(): Promise<void> {
+    const until = performance.now() + COMPANY_MS;
+    for (let count = -1; count < this.waiting.records.length && performance.now() < until;) {
+      count = this.waiting.records.length;
+      await endOfTurn();
+    }
+  }
+
+  /** What waits; what comes from now on waits for the batch after that. */
+  private next(): Batch {
+    const { waiting } = this;
+    this.waiting = new Batch();
+    return waiting;
+  }
+
+  private async writeBatch(batch: Batch): Promise<boolean> {
+    const patience = setTimeout(() => this.stall(batch), PATIENCE_MS);
+    const { lines, untold, written } = await this.attempt(batch);
     clearTimeout(patience);
     const wasStalled = this.isStalled;
     this.isStalled = false;
     const kept = lines.filter(({ end }) => isThere(end, written));
     if (kept.some((line) => line.of === 'gap')) this.tellOfGap(untold);
     if (written.error === undefined) {
-      for (const { resolve } of waiting) resolve();
+      batch.keep();
       return true;
     }
-    this.lose(waiting.length - kept.filter((line) => line.of === 'record').length, codeOf(written.error));
-    if (!wasStalled) this.giveUp(waiting);
+    this.lose(batch.records.length - kept.filter((line) => line.of === 'record').length, codeOf(written.error));
+    if (!wasStalled) this.giveUp(batch);
     return false;
   }
 
   /** Writes a batch behind what is there, and takes over how far it came. */
-  private async attempt(
-    waiting: readonly Waiting[],
-  ): Promise<{ lines: readonly BatchLine[]; untold: number; written: Written }> {
+  private async attempt(batch: Batch): Promise<{ lines: readonly BatchLine[]; untold: number; written: Written }> {
     const { sink } = this.surroundings;
     try {
       if (await sink.turnOver()) this.ending = { ...this.ending, isLineEnded: true };
@@ -165,21 +204,21 @@ export class Trail {
       return { lines: [], untold: 0, written: { bytes: 0, error } };
     }
     const untold = this.trouble?.untold ?? 0;
-    const { bytes, lines } = this.batch(waiting);
+    const { bytes, lines } = this.write(batch);
     const written = await sink.write(bytes);
     this.advance(bytes.subarray(0, written.bytes), lines);
     return { lines, untold, written };
   }
 
-  private batch(waiting: readonly Waiting[]): { bytes: Buffer; lines: readonly BatchLine[] } {
+  private write(batch: Batch): { bytes: Buffer; lines: readonly BatchLine[] } {
     const { ending, trouble } = this;
-    const { keys, replica } = this.surroundings;
+    const { keys } = this.surroundings;
     const lines: BatchLine[] = [];
     let { last } = this;
     let text = ending.isLineEnded ? '' : '\n';
     let end = text.length;
-    const add = (of: BatchLine['of'], time: string, record: object): void => {
-      const { line, link } = chained({ time, ...record, replica }, last, keys);
+    const add = (of: BatchLine['of'], members: string): void => {
+      const { line, link } = chained(`${members},${this.signature}`, last, keys);
       last = link;
       text += line;
       end += Buffer.byteLength(line);
@@ -187,20 +226,22 @@ export class Trail {
     };
     if (ending.torn) {
       const { torn } = ending;
-      add('torn', this.time(), { event: 'torn', outcome: 'closed-off', bytes: torn.length, sha256: hashOf(torn) });
+      const seen = { event: 'torn', outcome: 'closed-off', bytes: torn.length, sha256: hashOf(torn) };
+      add('torn', `${this.time()},${membersOf(seen)}`);
     }
     if (trouble) {
       const { since, untold, reason } = trouble;
-      add('gap', this.time(), {
-        event: 'gap',
-        outcome: 'told',
-        since: new Date(since).toISOString(),
-        lost: untold,
-        reason,
-      });
+      const gap = { event: 'gap', outcome: 'told', since: new Date(since).toISOString(), lost: untold, reason };
+      add('gap', `${this.time()},${membersOf(gap)}`);
     }
-    for (const { time, record } of waiting) add('record', time, this.told(record));
+    for (const members of batch.records) add('record', members);
     return { bytes: Buffer.from(text), lines };
+  }
+
+  private textOf(record: AuditRecord): string {
+    let text = this.texts.get(record);
+    if (text === undefined) this.texts.set(record, (text = membersOf(this.told(record))));
+    return text;
   }
 
   /** A record as it is written: with fingerprints in the place of values. */
@@ -227,16 +268,17 @@ export class Trail {
     }
   }
 
-  private stall(waiting: readonly Waiting[]): void {
+  private stall(batch: Batch): void {
     this.isStalled = true;
-    const others = this.waiting.splice(0);
-    this.lose(others.length, 'a write takes more than 2 s');
-    this.giveUp([...waiting, ...others]);
+    const others = this.next();
+    this.lose(others.records.length, 'a write takes more than 2 s');
+    this.giveUp(batch);
+    this.giveUp(others);
   }
 
-  private giveUp(waiting: readonly Waiting[]): void {
-    this.failures += waiting.length;
-    for (const { reject } of waiting) reject(new NotRecorded());
+  private giveUp(batch: Batch): void {
+    this.failures += batch.records.length;
+    batch.giveUp();
   }
 
   private lose(count: number, reason: string): void {
@@ -264,10 +306,10 @@ export class Trail {
     this.surroundings.tell({ event: 'audit-back', lost: trouble.lost, seconds });
   }
 
-  /** The time in writing; many records share a millisecond. */
+  /** The time as a member of a line; many records share a millisecond. */
   private time(): string {
     const ms = Date.now();
-    if (ms !== this.now.ms) this.now = { ms, text: new Date(ms).toISOString() };
+    if (ms !== this.now.ms) this.now = { ms, text: membersOf({ time: new Date(ms).toISOString() }) };
     return this.now.text;
   }
 }

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { randomBytes } from 'node:crypto';
 import { newKey } from '../config/random-keys.js';
 import { Secret } from '../config/secret.js';
-import { chained, hashOf, type Link, NOTHING_YET } from './chain.js';
+import { chained, membersOf, hashOf, type Link, NOTHING_YET } from './chain.js';
 import { AuditKeys } from './keys.js';
 import { type Expectations, type Finding, Verifier } from './verifier.js';
 
@@ -12,7 +12,7 @@ const keys = new AuditKeys(new Secret(newKey()));
 function linesOf(count: number, before: Link = NOTHING_YET, by = keys): string[] {
   let last = before;
   return Array.from({ length: count }, (_, i) => {
-    const { line, link } = chained({ event: 'hand-out', outcome: 'given', app: `app-${i}` }, last, by);
+    const { line, link } = chained(membersOf({ event: 'hand-out', outcome: 'given', app: `app-${i}` }), last, by);
     last = link;
     return line;
   });
@@ -160,9 +160,9 @@ describe('the verifier', () => {
     const [first = '', second = ''] = lines;
     const piece = second.slice(0, 100);
     const closedOff = (torn: string): string => {
-      const { link } = chained({ event: 'hand-out', outcome: 'given', app: 'app-0' }, NOTHING_YET, keys);
+      const { link } = chained(membersOf({ event: 'hand-out', outcome: 'given', app: 'app-0' }), NOTHING_YET, keys);
       const said = { event: 'torn', outcome: 'closed-off', bytes: Buffer.byteLength(torn), sha256: hashOf(torn) };
-      return chained(said, link, keys).line;
+      return chained(membersOf(said), link, keys).line;
     };
     const note = ['file-0:2: note: was not written to its end; the next start says so'];
 
@@ -185,9 +185,9 @@ describe('the verifier', () => {
   });
 
   it('says where records are missing that a hub could not write', async () => {
-    const { link } = chained({ event: 'start', outcome: 'started' }, NOTHING_YET, keys);
+    const { link } = chained(membersOf({ event: 'start', outcome: 'started' }), NOTHING_YET, keys);
     const gap = { event: 'gap', outcome: 'told', since: '2026-11-25T07:00:00.000Z', lost: 3 };
-    const { line } = chained(gap, link, keys);
+    const { line } = chained(membersOf(gap), link, keys);
     expect(await findingsIn([line], { keys })).toEqual([
       'file-0:1: note: says that 3 record(s) could not be written since 2026-11-25T07:00:00.000Z',
     ]);

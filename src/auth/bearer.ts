@@ -46,7 +46,13 @@ export function authorizationIn(rawHeaders: readonly string[]): string {
 
 /** All values of a header, each line by itself, of which Node keeps but one for some names. */
 export function valuesOf(rawHeaders: readonly string[], name: string): string[] {
-  return rawHeaders.filter((_, i) => i % 2 === 1 && rawHeaders[i - 1]?.toLowerCase() === name);
+  const values: string[] = [];
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const [written = '', value = ''] = [rawHeaders[i], rawHeaders[i + 1]];
+    // Most have another length, which is told at once.
+    if (written.length === name.length && written.toLowerCase() === name) values.push(value);
+  }
+  return values;
 }
 
 /**

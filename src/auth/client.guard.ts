@@ -3,7 +3,7 @@ import { AuthGuard } from '@nestjs/passport';
 import type { Request } from 'express';
 import type { Client } from '../config/clients.js';
 import type { Action } from '../config/hub-file.js';
-import { authorizationIn, Unauthenticated } from './bearer.js';
+import { Unauthenticated } from './bearer.js';
 import { JwtStrategy } from './jwt.strategy.js';
 import { Verifier } from './verifier.js';
 
@@ -45,7 +45,7 @@ export class ClientGuard extends AuthGuard() {
   override async canActivate(context: ExecutionContext): Promise<boolean> {
     const request = context.switchToHttp().getRequest<ClientRequest>();
     try {
-      const known = this.verifier.recall(authorizationIn(request.rawHeaders));
+      const known = this.verifier.recall(request);
       if (!known) return (await super.canActivate(context)) as boolean;
       request.client = known;
       return true;

@@ -3,7 +3,6 @@ import { PassportStrategy } from '@nestjs/passport';
 import type { Request } from 'express';
 import { ExtractJwt, Strategy } from 'passport-jwt';
 import type { Client } from '../config/clients.js';
-import { authorizationIn } from './bearer.js';
 import { Verifier } from './verifier.js';
 
 /**
@@ -33,7 +32,7 @@ export class JwtStrategy extends PassportStrategy(Strategy) {
   private async tellOutcome(request: Request): Promise<void> {
     let client: Client;
     try {
-      client = await this.verifier.verify(authorizationIn(request.rawHeaders));
+      client = await this.verifier.verify(request);
     } catch (error) {
       this.error(error as Error);
       return;

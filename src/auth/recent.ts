@@ -1,24 +1,36 @@
-/** Remembers the entries that were used last, and no more than so many: what strangers send must not fill the memory. */
+/**
+ * Remembers the entries that were used last, so many at least and no more than twice as many: what strangers send must
+ * not fill the memory. There are two generations, so that it costs nothing to use an entry again.
+ */
 export class Recent<V> {
-  private readonly entries = new Map<string, V>();
+  private young = new Map<string, V>();
+  private old = new Map<string, V>();
 
-  constructor(private readonly most: number) {}
+  constructor(private readonly least: number) {}
+
+  /** How many there are. */
+  get size(): number {
+    return this.young.size + this.old.size;
+  }
 
   get(key: string): V | undefined {
-    const value = this.entries.get(key);
-    if (value !== undefined) this.set(key, value);
-    return value;
+    const value = this.young.get(key);
+    if (value !== undefined || this.old.size === 0) return value;
+    const aged = this.old.get(key);
+    if (aged !== undefined) this.set(key, aged);
+    return aged;
   }
 
   set(key: string, value: V): void {
-    // A map keeps the order in which keys came: what is written anew comes last.
-    this.entries.delete(key);
-    this.entries.set(key, value);
-    const [oldest] = this.entries.keys();
-    if (this.entries.size > this.most && oldest !== undefined) this.entries.delete(oldest);
+    this.old.delete(key);
+    this.young.set(key, value);
+    if (this.young.size < this.least) return;
+    this.old = this.young;
+    this.young = new Map();
   }
 
   delete(key: string): void {
-    this.entries.delete(key);
+    this.young.delete(key);
+    this.old.delete(key);
   }
 }

@@ -1,11 +1,12 @@
 import type { KeyObject } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
 import { PUBLIC_KEY_ALGORITHMS, type PublicKeyAlgorithm } from '../config/client-key.js';
 import type { Client } from '../config/clients.js';
-import { type Bearer, readBearer, Unauthenticated } from './bearer.js';
+import { authorizationIn, type Bearer, readBearer, Unauthenticated } from './bearer.js';
 import { flawOfClaims, validityOf } from './claims.js';
 import { type Clients, type KeyRing, UNKNOWN_KID } from './key-ring.js';
 import { isSignedForKey, isSignedWith } from './signature.js';
-import { digestOf, type VerifiedTokens } from './verified-tokens.js';
+import { digestBy, type VerifiedTokens } from './verified-tokens.js';
 
 /** The configuration in force, as far as it is about clients and how strictly their tokens are looked at. */
 export interface Strictness extends Clients {
@@ -13,6 +14,9 @@ export interface Strictness extends Clients {
 }
 
 const BAD_SIGNATURE = 'invalid signature';
+
+/** The part of a request in which its client shows who it is. */
+export type Shown = Pick<IncomingMessage, 'rawHeaders' | 'socket'>;
 
 /** A token of which nothing is known yet but that it is well-formed, and whose it claims to be. */
 interface Unverified {
@@ -34,19 +38,20 @@ export class Verifier {
 
   /**
    * The client whose token it is, if that was verified before and still holds.
-   * @param authorization the one Authorization header of the request.
+   * @throws Unauthenticated when there is not one Authorization header.
    */
-  recall(authorization: string): Client | undefined {
-    return this.verified.recall(digestOf(authorization));
+  recall({ rawHeaders, socket }: Shown): Client | undefined {
+    return this.verified.recall(digestBy(socket, authorizationIn(rawHeaders)));
   }
 
   /**
-   * Verifies the token in an Authorization header: at once, unless it is signed with a private key, whose public one may
+   * Verifies the token that a request shows: at once, unless it is signed with a private key, whose public one may
    * have to be fetched.
    * @throws Unauthenticated, at once or later.
    */
-  verify(authorization: string): Client | Promise<Client> {
-    const digest = digestOf(authorization);
+  verify({ rawHeaders, socket }: Shown): Client | Promise<Client> {
+    const authorization = authorizationIn(rawHeaders);
+    const digest = digestBy(socket, authorization);
     const known = this.verified.recall(digest);
     if (known) return known;
     const bearer = readBearer(authorization);
@@ -59,7 +64,10 @@ export class Verifier {
     const { keys, lack } = this.ring.secretsFor(bearer);
     const isSigned = keys.some((key) => isSignedWith(key, bearer.token));
     if (lack === undefined && isSigned) return this.admit(token);
-    throw new Unauthenticated(bearer.alg === 'HS256' ? (lack ?? BAD_SIGNATURE) : 'the alg is unknown', bearer.kid);
+    throw new Unauthenticated(
+      bearer.alg === 'HS256' ? (lack ?? BAD_SIGNATURE) : 'the algorithm is unknown',
+      bearer.kid,
+    );
   }
 
   private async verifyPublicly(token: Unverified, alg: PublicKeyAlgorithm): Promise<Client> {

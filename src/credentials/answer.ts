@@ -58,35 +58,37 @@ export function send(
   preferred: Format,
   view: () => CredentialView,
 ): void {
-  const { etag, length } = linesOf(credential);
+  const { unchanged, text } = headsOf(credential);
   if (hasVersion(request, credential)) {
-    response.writeHead(304, [...etag]).end();
+    response.writeHead(304, unchanged).end();
   } else if (formatFor(request.headers.accept, preferred) === 'text') {
-    response.writeHead(200, [...etag, 'Content-Type', 'text/plain; charset=utf-8', 'Content-Length', length]);
-    response.end(credential.value);
+    response.writeHead(200, text).end(credential.value);
   } else {
     const body = JSON.stringify(view());
-    const size = String(Buffer.byteLength(body));
-    response.writeHead(200, [...etag, 'Content-Type', 'application/json; charset=utf-8', 'Content-Length', size]);
-    response.end(body);
+    response.writeHead(200, [...unchanged, ...contentOf('application/json', body)]).end(body);
   }
 }
 
-/** What stands in the head of every answer with this credential. */
-interface Lines {
-  readonly etag: readonly string[];
-  readonly length: string;
+/** The heads of answers with a credential, names and values in turn, as far as they are the same for everybody. */
+interface Heads {
+  readonly unchanged: string[];
+  readonly text: string[];
 }
 
-const lines = new WeakMap<Credential, Lines>();
+const heads = new WeakMap<Credential, Heads>();
 
-function linesOf(credential: Credential): Lines {
-  const known = lines.get(credential);
-  if (known) return known;
-  const { version, value } = credential;
-  const made = { etag: ['ETag', etagOf(version), 'Vary', 'Accept'], length: String(Buffer.byteLength(value)) };
-  lines.set(credential, made);
+/** They are made once for each version. */
+function headsOf(credential: Credential): Heads {
+  let made = heads.get(credential);
+  if (!made) {
+    const unchanged = ['ETag', etagOf(credential.version), 'Vary', 'Accept'];
+    heads.set(credential, (made = { unchanged, text: [...unchanged, ...contentOf('text/plain', credential.value)] }));
+  }
   return made;
+}
+
+function contentOf(type: string, body: string): string[] {
+  return ['Content-Type', `${type}; charset=utf-8`, 'Content-Length', String(Buffer.byteLength(body))];
 }
 
 function etagOf(version: number): string {

@@ -46,6 +46,7 @@ const LONGEST_TARGET = 256;
 
 /** Hands out credentials: decides whether a client may have what it asks for, keeps a record of it, and answers. */
 export class HandOuts {
+  private readonly records = new WeakMap<Credential, Partial<Record<Outcome, AuditRecord>>>();
   private readonly familiar = new Recent<FamiliarRead>(MOST_TARGETS);
 
   constructor(
@@ -77,17 +78,25 @@ export class HandOuts {
     const type = read.type === undefined ? undefined : (TYPE_ALIASES[read.type] ?? read.type);
     const source = type === undefined ? app.accessToken : app.ticket(type);
     if (!source) throw new UnknownTicketType(app.ticketTypes);
-    const credential = await (refused === undefined ? source.get() : app.rotate(source, refused));
-    await this.audit.give(request, {
-      ...recordOf(
-        refused === undefined ? 'hand-out' : 'rotation',
-        hasVersion(request, credential) ? 'not-modified' : 'given',
-        credential,
-        type,
-      ),
-      shown: refused,
-    });
+    const credential =
+      refused === undefined ? (source.ready ?? (await source.get())) : await app.rotate(source, refused);
+    if (this.audit.isOn) {
+      const outcome = hasVersion(request, credential) ? 'not-modified' : 'given';
+      await this.audit.give(
+        request,
+        refused === undefined
+          ? this.handOutOf(credential, type, outcome)
+          : { ...recordOf('rotation', outcome, credential, type), shown: refused },
+      );
+    }
     send(request, response, credential, preferred, () => this.view(credential, source, read.app, app, type));
+  }
+
+  /** The record of a hand-out, the same for all who are given the same. */
+  private handOutOf(credential: Credential, type: string | undefined, outcome: Outcome): AuditRecord {
+    let records = this.records.get(credential);
+    if (!records) this.records.set(credential, (records = {}));
+    return (records[outcome] ??= recordOf('hand-out', outcome, credential, type));
   }
 
   /** A credential as it is written down for a client at this moment. */
@@ -97,6 +106,8 @@ export class HandOuts {
     return viewOf(credential, { app: name, appid: app.appid, ...(type !== undefined && { type }) }, times);
   }
 }
+
+type Outcome = 'given' | 'not-modified';
 
 /** What a client is given, for the audit. */
 export function recordOf(

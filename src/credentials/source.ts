@@ -170,6 +170,13 @@ export class Source implements Kept {
     return this.obtain(usable);
   }
 
+  /** For clients: a usable credential, if there is one for which nobody has to be asked. */
+  get ready(): Credential | undefined {
+    if (this.outside.store.isBehind()) return undefined;
+    const credential = this.current;
+    return this.flawOf(credential, usable) === undefined ? credential : undefined;
+  }
+
   /** For a client that WeChat refused: a credential with another value than `refused`, if WeChat has one.
    * @param permit asked before WeChat is asked on the client's word alone.
    * @throws Unavailable, or what `permit` throws. The present value stays as it was.

@@ -42,6 +42,11 @@ export class Floods {
 
   constructor(private readonly surroundings: FloodSurroundings) {}
 
+  /** Whether anybody has failed lately, anywhere: until then there is nothing to look at. */
+  get areThere(): boolean {
+    return this.failures.size > 0;
+  }
+
   /**
    * Whether a request is refused without a look.
    * @param network where it comes from.

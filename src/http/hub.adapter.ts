@@ -192,6 +192,7 @@ export class HubAdapter extends ExpressAdapter {
 
   /** Whether it is refused without a look: only where a token is wanted, and all else is right. */
   private isOfFlood(request: IncomingMessage): boolean {
+    if (!this.floods.areThere) return false;
     const { url = '', method = '' } = request;
     const [path = ''] = url.split('?');
     if (OPEN_PATHS.test(path) || !this.floods.isShed(sourceNetworkOf(request), shownBy(request))) return false;

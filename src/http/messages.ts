@@ -39,18 +39,22 @@ export class HubResponse extends ServerResponse {
   /** What it says as all answers of this server do, names and values in turn. */
   common: readonly string[] = [];
 
-  override writeHead(status: number, ...rest: unknown[]): this {
-    const headers = rest.at(-1);
-    const common = [...this.common, REQUEST_ID_HEADER, this.requestId];
+  override writeHead(
+    status: number,
+    reasonOrHeaders?: string | OutgoingHttpHeaders | OutgoingHttpHeader[],
+    headers?: OutgoingHttpHeaders | OutgoingHttpHeader[],
+  ): this {
+    const own = [REQUEST_ID_HEADER, this.requestId];
     // Where nothing was set before, Node writes a list down as it is, which is the quick way.
-    if (Array.isArray(headers) && this.getHeaderNames().length === 0) {
-      return super.writeHead(status, [...(headers as OutgoingHttpHeader[]), ...common]);
+    if (Array.isArray(reasonOrHeaders) && this.getHeaderNames().length === 0) {
+      return super.writeHead(status, reasonOrHeaders.concat(this.common, own));
     }
-    for (let i = 0; i < common.length; i += 2) {
-      const [name = '', value = ''] = common.slice(i, i + 2);
+    const all = this.common.concat(own);
+    for (let i = 0; i < all.length; i += 2) {
+      const [name = '', value = ''] = all.slice(i, i + 2);
       if (!this.hasHeader(name)) this.setHeader(name, value);
     }
-    return super.writeHead(status, ...(rest as [string, OutgoingHttpHeaders]));
+    return super.writeHead(status, reasonOrHeaders as string, headers);
   }
 }
 

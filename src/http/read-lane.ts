@@ -1,4 +1,3 @@
-import { authorizationIn } from '../auth/bearer.js';
 import type { ClientRequest } from '../auth/client.guard.js';
 import type { Verifier } from '../auth/verifier.js';
 import type { FamiliarRead, HandOuts } from '../credentials/hand-outs.js';
@@ -35,7 +34,7 @@ export class ReadLane {
     const { verifier, budgets, handOuts, errors } = this.deciders;
     try {
       request.route = route;
-      const verified = verifier.verify(authorizationIn(request.rawHeaders));
+      const verified = verifier.verify(request);
       const client = verified instanceof Promise ? await verified : verified;
       request.client = client;
       budgets.take(client);

@@ -1,16 +1,19 @@
 import type { IncomingMessage } from 'node:http';
-import { type BlockList, isIP, isIPv6, SocketAddress } from 'node:net';
+import { type BlockList, isIP, isIPv6, type Socket, SocketAddress } from 'node:net';
 
 /** More proxies in a row than anybody has; what is further to the left was made up. */
 const MAX_HOPS = 16;
+/** Of requests that came by a proxy of ours. */
 const addresses = new WeakMap<IncomingMessage, string>();
+/** Of connections, which forget theirs when they break off. */
+const peers = new WeakMap<Socket, string>();
 
 /**
  * The IP address that a request came from, in its shortest form: that of the connection, or where that is a proxy which
  * the hub believes (`TRUST_PROXY`) the one that it names.
  */
 export function sourceAddressOf(request: IncomingMessage): string {
-  return addresses.get(request) ?? canonical(request.socket.remoteAddress ?? '') ?? '';
+  return addresses.get(request) ?? peerOf(request.socket);
 }
 
 /** Where a request came from, as one place: an address of IPv4, or a /64 of IPv6, of which whoever has one has all. */
@@ -29,17 +32,22 @@ export function sourceNetworkOf(request: IncomingMessage): string {
  * ours. What is written to the left of it in `X-Forwarded-For` is anybody's word, and so is `Forwarded`.
  */
 export function traceSource(request: IncomingMessage, trusted: BlockList | undefined): void {
-  let source = canonical(request.socket.remoteAddress ?? '');
-  if (trusted && source !== undefined && isIn(trusted, source)) {
-    const { 'x-forwarded-for': header = '' } = request.headers;
-    for (const hop of String(header).split(',').slice(-MAX_HOPS).reverse()) {
-      const address = canonical(withoutPort(hop.trim()));
-      if (address === undefined) break;
-      source = address;
-      if (!isIn(trusted, address)) break;
-    }
+  let source = peerOf(request.socket);
+  if (!trusted || source === '' || !isIn(trusted, source)) return;
+  const { 'x-forwarded-for': header = '' } = request.headers;
+  for (const hop of String(header).split(',').slice(-MAX_HOPS).reverse()) {
+    const address = canonical(withoutPort(hop.trim()));
+    if (address === undefined) break;
+    source = address;
+    if (!isIn(trusted, address)) break;
   }
-  if (source !== undefined) addresses.set(request, source);
+  addresses.set(request, source);
+}
+
+function peerOf(socket: Socket): string {
+  let peer = peers.get(socket);
+  if (peer === undefined) peers.set(socket, (peer = canonical(socket.remoteAddress ?? '') ?? ''));
+  return peer;
 }
 
 /** Some proxies add the port of the client. */
