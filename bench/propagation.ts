@@ -102,6 +102,7 @@ async function start(server: RedisServer, givenAt: Map<string, number>): Promise
     { burst: 3, everyMs: 30_000 },
   );
   store.follow({
+    knows: (name) => service.knows(name),
     hear: (name, stored) => {
       service.hear(name, stored);
       const value = service.app(APP)?.accessToken.current?.value;

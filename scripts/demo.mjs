@@ -3,16 +3,19 @@ import jwt from 'jsonwebtoken';
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { digestOf, issueSecret } from '../dist/config/issued-secret.js';
 
 const APPID = 'wx0000000000000001';
 const APPSECRET = randomBytes(16).toString('hex');
 const KEY = randomBytes(32).toString('hex');
-const dataDir = mkdtempSync(join(tmpdir(), 'wechat-token-hub-demo-'));
+const SDK_SECRET = issueSecret();
+const SDK_KEY = randomBytes(32).toString('hex');
+const folder = mkdtempSync(join(tmpdir(), 'wechat-token-hub-demo-'));
 const children = [];
 
 /** Starts a built program and waits until it says that it listens. */
@@ -61,7 +64,7 @@ function stop() {
         await once(child, 'exit');
       }
     }
-    rmSync(dataDir, { recursive: true, force: true });
+    rmSync(folder, { recursive: true, force: true });
     // Ended on purpose: no failure, though a start that is still under way fails by it.
     process.exit(0);
   })();
@@ -70,7 +73,21 @@ function stop() {
 process.on('SIGINT', () => void stop());
 process.on('SIGTERM', () => void stop());
 
+/** A client that calls through the hub, by a secret that the hub issued, or by its JWT. */
+const HUB_FILE = {
+  clients: {
+    sdk: {
+      key: { env: 'SDK_KEY' },
+      secrets: { default: [digestOf(SDK_SECRET)] },
+      apps: ['default'],
+      may: ['proxy'],
+    },
+  },
+};
+
 try {
+  const configuration = join(folder, 'hub.json');
+  writeFileSync(configuration, JSON.stringify(HUB_FILE));
   const simulator = await start(
     'simulator',
     'build/simulator/main.js',
@@ -89,12 +106,15 @@ try {
       APPID,
       APPSECRET,
       JWT_KEY_demo: KEY,
-      DATA_DIR: dataDir,
+      SDK_KEY,
+      HUB_CONFIG: configuration,
+      DATA_DIR: join(folder, 'data'),
     },
     /Listening on port (\d+)/,
   );
   const hub = `http://127.0.0.1:${port}`;
-  const token = jwt.sign({ aud: 'wechat-token-hub' }, KEY, { keyid: 'demo', expiresIn: '12h' });
+  const tokenOf = (kid, key) => jwt.sign({ aud: 'wechat-token-hub' }, key, { keyid: kid, expiresIn: '12h' });
+  const token = tokenOf('demo', KEY);
   const curl = `curl -H 'Authorization: Bearer ${token}'`;
   process.stdout.write(`
 The hub runs on ${hub}, against a simulated WeChat on ${simulator}. In another terminal:
@@ -113,6 +133,14 @@ The hub runs on ${hub}, against a simulated WeChat on ${simulator}. In another t
   curl -d "{\\"value\\":\\"$OLD\\"}" ${simulator}/simulator/kill
   curl -H "$AUTH" -d "{\\"token\\":\\"$OLD\\"}" ${hub}/apps/default/access-token/report
 
+  # An SDK in WeChat's place: its base URL is ${hub}, its appid ${APPID},
+  # and its secret one that the hub issued to the client "sdk". What it does then:
+  SDK_TOKEN=$(curl -s '${hub}/cgi-bin/token?grant_type=client_credential&appid=${APPID}&secret=${SDK_SECRET}' | cut -d '"' -f 4)
+  curl "${hub}/cgi-bin/user/get?access_token=$SDK_TOKEN"
+
+  # The same call of a program that has a JWT, and neither token nor secret.
+  curl -H 'Authorization: Bearer ${tokenOf('sdk', SDK_KEY)}' ${hub}/apps/default/wechat/cgi-bin/user/get
+
   # How the hub is, and how often it had to ask WeChat.
   curl ${hub}/health/ready
   curl ${simulator}/simulator/calls
@@ -124,5 +152,5 @@ Ctrl-C stops both. What the hub says from now on:
   process.stderr.write(`${error.message}\n`);
   process.exitCode = 1;
   for (const child of children) child.kill('SIGTERM');
-  rmSync(dataDir, { recursive: true, force: true });
+  rmSync(folder, { recursive: true, force: true });
 }

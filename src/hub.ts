@@ -71,7 +71,10 @@ async function openStore(settings: Settings, clock: Clock, journal: Journal): Pr
   try {
     const store = new RedisStore({ redis: connection, clock, tell }, prefixIn(redis, redisPrefix), storeKeys);
     const patience = AbortSignal.timeout(STORE_PATIENCE_MS);
-    while (!(await isOpened(store)) && !patience.aborted) await delay(STORE_AGAIN_MS);
+    let isOpen = await isOpened(store);
+    for (; !isOpen && !patience.aborted; isOpen = await isOpened(store)) await delay(STORE_AGAIN_MS);
+    // Says why it is out of reach, before the hub says that it listens.
+    if (!isOpen) await store.catchUp();
     return store;
   } catch (error) {
     await connection.close();

@@ -374,6 +374,12 @@ describe('the dashboard', () => {
     }
   });
 
+  it('shows everything that an alert goes by, but for the life that a value had, by which another figure is judged', () => {
+    const shown = new Set(queries.flatMap(({ expr }) => metricsIn(expr)));
+    const alerted = new Set(rules.flatMap(({ expr }) => metricsIn(expr)));
+    expect([...alerted].filter((name) => !shown.has(name))).toEqual(['wechat_token_hub_credential_life_seconds']);
+  });
+
   it('and the alerts leave out none of the metrics', () => {
     const seen = new Set([...queries, ...rules].flatMap(({ expr }) => metricsIn(expr)));
     expect(Object.keys(METRICS).filter((name) => !seen.has(name))).toEqual([]);

@@ -6,6 +6,7 @@ import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, wr
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { digestOf, issueSecret } from '../src/config/issued-secret.js';
 import { APPID, ask, type Asking, environmentFor, type Reply } from './hub.fixture.js';
 import { type Exit, HubProcess, valueOf } from './process.fixture.js';
 import { RedisServer, until } from './redis.fixture.js';
@@ -58,7 +59,24 @@ function echoesOf(secret: string): Effect[] {
   ];
 }
 
+/** What WeChat, or a proxy on the way to it, can say to a client whose call it was, with the hub's credential in it. */
+function quotesOf(credential: string): Effect[] {
+  const address = `/cgi-bin/x?secret=${encodeURIComponent(credential)}`;
+  return [
+    { kind: 'errcode', errcode: 48001, errmsg: `not with ${credential}, rid: ${address}` },
+    { kind: 'body', body: JSON.stringify({ errcode: 47001, asked: { address, credential } }) },
+    { kind: 'body', body: `<html>${'-'.repeat(9000)}${credential}${address}</html>`, contentType: 'text/html' },
+    { kind: 'status', status: 502, body: `${address} ${credential}` },
+    { kind: 'redirect', location: `https://evil.example${address}` },
+  ];
+}
+
 const ECHOES = echoesOf('').length;
+
+/** In place of AppSecrets: for a client whose calls go through the hub, and for one that calls WeChat itself. */
+const ISSUED = { proxied: issueSecret(), split: issueSecret() };
+const tokenPath = (appid: string, issued: string, grant = 'client_credential'): string =>
+  `/cgi-bin/token?grant_type=${grant}&appid=${appid}&secret=${issued}`;
 
 const officialAccount = (appid: string, secret: object) => ({ platform: 'official-account', appid, secret });
 
@@ -75,7 +93,11 @@ const HUB_FILE = JSON.stringify({
       ),
     ),
   },
-  clients: { other: { key: { file: 'file-key' }, apps: ['shop'] } },
+  clients: {
+    other: { key: { file: 'file-key' }, apps: ['shop'] },
+    proxied: { secrets: { default: [digestOf(ISSUED.proxied)] }, apps: ['default'], may: ['proxy'] },
+    split: { secrets: { default: [digestOf(ISSUED.split)] }, apps: ['default'], may: ['read'] },
+  },
 });
 
 /** Secrets by name, and what was seen where nobody should see them. */
@@ -198,6 +220,7 @@ describe('no secret is to be found', () => {
       simulator.world.account({ appid: `wxtoken${i}`, secret, kind: 'official-account' });
       simulator.world.account({ appid: `wxticket${i}`, secret, kind: 'official-account' });
     }
+    for (const [name, issued] of Object.entries(ISSUED)) canaries.add(`the secret of ${name}`, issued);
     const storeKey = randomBytes(32);
     canaries.add('STORE_KEY', storeKey.toString('base64'));
     canaries.add('STORE_KEY in bytes', storeKey);
@@ -300,11 +323,55 @@ describe('no secret is to be found', () => {
       writeFileSync(path, before);
       await isTold();
     }
+    await liveWithSdks(listener);
     for (const path of ['/metrics', '/openapi.json', '/health/ready', '/health/live']) {
       expect(await listener.hears(path, { token: null })).toBe(200);
     }
     expect(await listener.hears('/apps')).toBe(200);
     return listener;
+  }
+
+  /** What SDKs do, good and bad, and what WeChat says to it. */
+  async function liveWithSdks(listener: Listener): Promise<void> {
+    const virtual = await listener.value(tokenPath(APPID, ISSUED.proxied));
+    expect(virtual).toMatch(/^wtv_/);
+    const real = await listener.value(tokenPath(APPID, ISSUED.split));
+    await listener.value(`/cgi-bin/ticket/getticket?access_token=${virtual}&type=jsapi`);
+    const users = `/cgi-bin/user/get?access_token=${virtual}`;
+    const login = `/sns/jscode2session?appid=${APPID}&secret=${ISSUED.proxied}&grant_type=authorization_code`;
+    expect(await listener.hears(users)).toBe(200);
+    expect(await listener.hears(`${login}&js_code=c`)).toBe(200);
+    for (const [i, quote] of quotesOf(real).entries()) {
+      simulator.world.faults.add({ ...quote, path: '/cgi-bin/user/get', times: 1 });
+      await listener.hears(users);
+      const fault = quotesOf(secret)[i] ?? quote;
+      simulator.world.faults.add({ ...fault, path: '/sns/jscode2session', times: 1 });
+      await listener.hears(`${login}&js_code=${i}`);
+    }
+    simulator.world.faults.clear();
+
+    for (const each of [...Object.values(ISSUED), virtual, real, secret]) {
+      const text = encodeURIComponent(each);
+      await listener.hears(tokenPath('wxnobody', text));
+      await listener.hears(tokenPath(text, text));
+      await listener.hears(tokenPath(APPID, text, text));
+      await listener.hears(tokenPath(APPID, `x${text}`));
+      await listener.hears(tokenPath(APPID, text), { method: 'PUT' });
+      await listener.hears(`/cgi-bin/${text}?access_token=x${text}`);
+      await listener.hears(`/wecom/cgi-bin/gettoken?corpid=${text}&corpsecret=${text}`);
+      await listener.hears(`/cgi-bin/ticket/getticket?access_token=${text}x&type=${text}`);
+      await listener.hears(`/sns/oauth2/access_token?appid=${APPID}&secret=x${text}&code=${text}`);
+      await listener.hears(`/sns/userinfo?access_token=${text}&openid=${text}`);
+      await listener.hears(`/apps/default/wechat/cgi-bin/user/get?access_token=${text}`);
+      await listener.hears('/cgi-bin/stable_token', { method: 'POST', body: `{"secret":"${each}` });
+      await listener.hearsRaw(`GET /cgi-bin/token?secret=${text.repeat(60)} HTTP/1.1`, []);
+      await listener.hearsRaw(`GET /cgi-bin/user/get?access_token=${text} HTTP/1.1`, ['Host: other']);
+    }
+    simulator.world.killAll(APPID, 40001);
+    expect(await listener.hears(users, { method: 'POST', body: ISSUED.split })).toBe(200);
+    simulator.world.faults.add({ kind: 'reset', path: '/cgi-bin/user/get', times: 1 });
+    await listener.hears(users);
+    await listener.value('/access-token');
   }
 
   const contentsOf = (path: string): string =>

@@ -10,13 +10,22 @@ export interface Certificate {
   readonly key: string;
 }
 
-/** Makes a certificate for 127.0.0.1 in a folder; it signs itself, or is signed by another. */
+/** Makes a certificate for this machine in a folder; it signs itself, or is signed by another. */
 export function certificateIn(folder: string, name: string, signer?: Certificate): Certificate {
   const certFile = join(folder, `${name}.crt`);
   const keyFile = join(folder, `${name}.key`);
   const made = spawnSync('openssl', [
     ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '1'],
-    ...['-subj', `/CN=${name}`, '-addext', 'subjectAltName=IP:127.0.0.1', '-keyout', keyFile, '-out', certFile],
+    ...[
+      '-subj',
+      `/CN=${name}`,
+      '-addext',
+      'subjectAltName=IP:127.0.0.1,DNS:localhost',
+      '-keyout',
+      keyFile,
+      '-out',
+      certFile,
+    ],
     ...(signer ? ['-CA', signer.certFile, '-CAkey', signer.keyFile] : []),
   ]);
   if (made.status !== 0) throw new Error(`openssl made no certificate: ${made.stderr.toString()}`);

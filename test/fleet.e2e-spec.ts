@@ -196,6 +196,33 @@ describe('a hub on a Redis that may throw away what it keeps', () => {
   });
 });
 
+describe('a hub that cannot use its Redis when it starts', () => {
+  let redis: RedisServer;
+  beforeAll(async () => {
+    redis = await RedisServer.start();
+    await redis.ask('CONFIG', 'SET', 'requirepass', 'right');
+  });
+  afterAll(() => redis.stop());
+
+  it.each([
+    ['a password is wanted', (url: string) => url, 'NOAUTH'],
+    ['the password is wrong', (url: string) => url.replace('//', '//:wrong@'), 'WRONGPASS'],
+    ['nothing listens there', () => 'redis://127.0.0.1:1', 'ECONNREFUSED'],
+  ])('listens, is not ready, and says from the first why: %s', async (_, urlOf, reason) => {
+    const environment = { PORT: '0', APPID, APPSECRET, JWT_KEY_web: WEB_KEY, REDIS_URL: urlOf(redis.url) };
+    const hub = await HubProcess.start(environment);
+    try {
+      const { status, json } = await ask(`${hub.url}/health/ready`);
+      const told = `The shared store cannot be reached: ${reason}.`;
+      expect([status, json]).toMatchObject([503, { details: { store: { status: 'down', message: told } } }]);
+      const [first = '', second = ''] = hub.output.split('\n');
+      expect([first, second]).toEqual([expect.stringContaining(`(${reason})`), expect.stringContaining('Listening')]);
+    } finally {
+      await hub.kill();
+    }
+  });
+});
+
 describe('a hub whose Redis is full', () => {
   let fleet: Fleet;
   beforeAll(async () => (fleet = await Fleet.start({ shop: 'classic' }, 1)), START_MS);

@@ -70,6 +70,26 @@ describe('an SDK that asks for a token', () => {
     expect(stage.simulator.world.count('/cgi-bin/token')).toBe(1);
   });
 
+  it.each([
+    ['a token', tokenPath(PROXIED)],
+    ['what it did not get', tokenPath('wths_0')],
+  ])('hears of %s without tags and packing, on a connection that is kept for longer than a minute', async (_, path) => {
+    const { headers } = await sdk(path, { headers: { 'Accept-Encoding': 'gzip, br', 'If-None-Match': '*' } });
+    expect(['etag', 'content-encoding', 'set-cookie'].map((name) => headers.get(name))).toEqual([null, null, null]);
+    expect(Number(/timeout=(\d+)/.exec(headers.get('keep-alive') ?? '')?.[1])).toBeGreaterThanOrEqual(65);
+  });
+
+  it('is told to wait when it asks more than its budget', async () => {
+    const { proxied, ...others } = clients;
+    const rate = { perSecond: 1, burst: 2 };
+    writeFileSync(configuration, JSON.stringify({ clients: { ...others, proxied: { ...proxied, rate } } }));
+    await stage.restart();
+    const errcodes = [];
+    for (let i = 0; i < 3; i += 1) errcodes.push((await sdk(tokenPath(PROXIED))).json['errcode']);
+    expect(errcodes).toEqual([undefined, undefined, 45011]);
+    expect((await sdk(tokenPath(NARROW))).json).toHaveProperty('access_token');
+  });
+
   it('is given the real one with its honest life if it calls WeChat itself', async () => {
     const { json } = await sdk(tokenPath(SPLIT));
     expect(json['access_token']).toBe(await realToken());
@@ -142,6 +162,14 @@ describe('an SDK that asks for a token', () => {
     expect((await sdk(tokenPath(SPLIT))).json['errcode']).toBe(-1);
   });
 
+  it('hears of the day’s quota as WeChat tells it, but of no fault that is the hub’s own', async () => {
+    stage.simulator.world.faults.add({ kind: 'errcode', errcode: 45009, path: '/cgi-bin/token', times: 1 });
+    expect((await sdk(tokenPath(SPLIT))).json['errcode']).toBe(45009);
+    await stage.restart({ DATA_DIR: join(folder, 'data') });
+    stage.simulator.world.faults.add({ kind: 'errcode', errcode: 40125, path: '/cgi-bin/token', times: 100 });
+    expect((await sdk(tokenPath(SPLIT))).json['errcode']).toBe(-1);
+  });
+
   it('has its answer within three seconds, though WeChat takes longer', async () => {
     stage.simulator.world.faults.add({ kind: 'slow', milliseconds: 4000, path: '/cgi-bin/token', times: 1 });
     const startedAt = performance.now();
@@ -198,6 +226,22 @@ describe('a call through the gateway', () => {
     expect(stage.simulator.world.count('/cgi-bin/user/get')).toBe(3);
   });
 
+  it.each([40001, 40014, 42001])('goes on as well when WeChat says %i', async (errcode) => {
+    const users = `/cgi-bin/user/get?access_token=${await virtualToken()}`;
+    await sdk(users);
+    stage.simulator.world.killAll(APPID, errcode);
+    expect((await sdk(users)).json).toHaveProperty('data');
+    expect(stage.simulator.world.count('/cgi-bin/token')).toBe(2);
+  });
+
+  it.each(['/cgi-bin/x', '/wxa/x', '/card/x', '/datacube/x', '/customservice/x', '/of/next/year'])(
+    'goes to %s, as to every other path of WeChat’s',
+    async (path) => {
+      await sdk(`${path}?access_token=${await virtualToken()}`);
+      expect(stage.simulator.world.calls.at(-1)).toMatchObject({ path });
+    },
+  );
+
   it('replaces a dead token once for a crowd', async () => {
     const users = `/cgi-bin/user/get?access_token=${await virtualToken()}`;
     await sdk(users);
@@ -221,6 +265,11 @@ describe('a call through the gateway', () => {
     ['no token', '/cgi-bin/user/get', 41001],
     ['no token at WeCom', '/wecom/cgi-bin/user/get', 41001],
     ['a token that nobody knows', '/cgi-bin/user/get?access_token=70_nobody', 40001],
+    [
+      'a virtual token that another hub made',
+      `/cgi-bin/user/get?access_token=wtv_5cgs_${'0'.repeat(64)}_${'A'.repeat(43)}`,
+      40001,
+    ],
     ['a token that nobody knows at WeCom', '/wecom/cgi-bin/user/get?access_token=nobody', 40014],
     ['a path that says another thing than it seems', '/cgi-bin/user%2f..%2fmenu?access_token=1', 40066],
   ])('is told of %s as WeChat would tell it', async (_, path, errcode) => {

@@ -265,8 +265,11 @@ describe('the process', () => {
     while (!said.includes('Ctrl-C')) await once(demo.stdout, 'data');
     const lines = [...said.matchAll(/^ {2}(curl -H 'Authorization: Bearer .*)$/gm)].map(([, line = '']) => line);
     const answers = lines.map((line) => spawnSync('bash', ['-c', `${line} -s --fail`]));
-    expect(answers.map(({ status }) => status)).toEqual([0, 0, 0, 0]);
+    expect(answers.map(({ status }) => status)).toEqual([0, 0, 0, 0, 0]);
     expect(answers[1]?.stdout.toString()).toContain(`"access_token":"${answers[0]?.stdout.toString() ?? ''}"`);
+    const [asSdk = ''] = /^ {2}SDK_TOKEN=.*\n {2}curl .*$/m.exec(said) ?? [];
+    expect(spawnSync('bash', ['-c', `${asSdk} -s --fail`]).stdout.toString()).toBe(answers[4]?.stdout.toString());
+    expect(answers[4]?.stdout.toString()).toContain('"next_openid"');
     demo.kill('SIGINT');
     expect(await once(demo, 'exit')).toEqual([0, null]);
   });

@@ -29,6 +29,8 @@ export interface ReadLine extends Link {
   readonly prev: string;
   /** Whether it is, to the byte, what was written with this hash. */
   readonly isWhole: boolean;
+  /** Whether it is signed, for itself and all that it follows from. */
+  readonly isSigned: boolean;
   /** Whether a hub with one of these keys wrote it. */
   isSignedWith(keys: AuditKeys): boolean;
 }
@@ -39,19 +41,20 @@ export function membersOf(object: object): string {
 }
 
 /**
- * Writes a record down as the next line of a chain. `prev` ties it to the record before, `mac` says that somebody with
- * the key wrote it, `hash` lets everybody see that it is as it was written.
+ * Writes a record down as the next line of a chain. `prev` ties it to the record before, `hash` lets everybody see that
+ * it is as it was written, and `mac` says that somebody with the key wrote it, and all before it.
  * @param members of the record, as they stand in JSON.
+ * @param keys to sign it with; absent where one that is written together with it is signed.
  */
-export function chained(members: string, before: Link, keys: AuditKeys): { line: string; link: Link } {
+export function chained(members: string, before: Link, keys?: AuditKeys): { line: string; link: Link } {
   const seq = before.seq + 1;
   const said = `${BEGINNING}"seq":${seq},${members},"prev":"${before.hash}"`;
-  const signed = `${said},"mac":"${keys.sign(said)}"`;
+  const signed = keys ? `${said},"mac":"${keys.sign(said)}"` : said;
   const hash = hashOf(signed);
   return { line: `${signed},"hash":"${hash}"}\n`, link: { seq, hash } };
 }
 
-const FORM = /^\{"audit":1,"seq":(\d{1,15}),.*,"prev":"([\w-]{43})","mac":"([\w-]{22})","hash":"([\w-]{43})"\}$/s;
+const FORM = /^\{"audit":1,"seq":(\d{1,15}),.*,"prev":"([\w-]{43})"(?:,"mac":"([\w-]{22})")?,"hash":"([\w-]{43})"\}$/s;
 const AFTER_SAID = ',"mac":"'.length + 22 + '"'.length;
 const AFTER_SIGNED = ',"hash":"'.length + 43 + '"}'.length;
 
@@ -59,14 +62,15 @@ const AFTER_SIGNED = ',"hash":"'.length + 43 + '"}'.length;
 export function readLine(bytes: Buffer): ReadLine | undefined {
   // One character for every byte, whatever it is.
   const [, seq, prev, mac, hash] = FORM.exec(bytes.toString('latin1')) ?? [];
-  if (seq === undefined || prev === undefined || mac === undefined || hash === undefined) return undefined;
+  if (seq === undefined || prev === undefined || hash === undefined) return undefined;
   const signed = bytes.subarray(0, -AFTER_SIGNED);
   return {
     seq: Number(seq),
     prev,
     hash,
     isWhole: hashOf(signed) === hash,
-    isSignedWith: (keys) => keys.hasSigned(signed.subarray(0, -AFTER_SAID), mac),
+    isSigned: mac !== undefined,
+    isSignedWith: (keys) => mac !== undefined && keys.hasSigned(signed.subarray(0, -AFTER_SAID), mac),
   };
 }
 

@@ -14,6 +14,7 @@ import { join } from 'node:path';
 import { newKey } from '../config/random-keys.js';
 import { Secret } from '../config/secret.js';
 import { FileSink } from './file.sink.js';
+import { chained, membersOf } from './chain.js';
 import { AuditKeys } from './keys.js';
 import { Trail } from './trail.js';
 import { Verifier } from './verifier.js';
@@ -87,6 +88,16 @@ describe('the file of an audit', () => {
       const torn = left === 0 ? [] : ['2: was not written to its end; the next start says so'];
       expect(await findingsIn(path)).toEqual([...torn, `up to ${left === 0 ? 2 : 3}`]);
     }
+  });
+
+  it('vouches for no record that it finds without a signature behind it', async () => {
+    await write(1);
+    const { hash } = JSON.parse(readFileSync(path, 'utf8')) as { hash: string };
+    const forged = chained(membersOf({ event: 'hand-out', outcome: 'given', client: 'nobody' }), { seq: 1, hash });
+    appendFileSync(path, forged.line);
+    expect(await findingsIn(path)).toEqual(['2: is not signed, nor is any record after it', 'up to 2']);
+    await write(1);
+    expect(await findingsIn(path)).toEqual(['2: was not written to its end; the next start says so', 'up to 3']);
   });
 
   it('goes on after a line that lacks its end alone', async () => {

@@ -136,7 +136,8 @@ async function readEnding(path: string): Promise<{ last: Link; ending: Ending }>
 }
 
 /**
- * Finds the last record, from behind. What comes after it can only be what a hub that was killed has left.
+ * Finds the last record that is signed, from behind. What comes after it can only be what a hub that was killed has left:
+ * nobody vouches for it, and so it is closed off, and not gone on from.
  * @param isAll whether the tail is the whole file.
  */
 function endingOf(tail: Buffer, isAll: boolean): { last: Link; ending: Ending } {
@@ -144,8 +145,9 @@ function endingOf(tail: Buffer, isAll: boolean): { last: Link; ending: Ending } 
     const start = end === 0 ? 0 : tail.lastIndexOf(LINE_END, end - 1) + 1;
     const bytes = tail.subarray(start, end);
     const line = readLine(bytes);
-    if (line?.isWhole) return { last: line, ending: endingAfter(tail.subarray(end)) };
-    const isPiece = BEGINNING.startsWith(bytes.toString('latin1', 0, BEGINNING.length)) && mayBeTorn(bytes);
+    if (line?.isWhole && line.isSigned) return { last: line, ending: endingAfter(tail.subarray(end)) };
+    const begins = BEGINNING.startsWith(bytes.toString('latin1', 0, BEGINNING.length));
+    const isPiece = line?.isWhole === true || (begins && mayBeTorn(bytes));
     if (!isPiece || (start === 0 && !isAll)) {
       throw refusal(
         'ends with something that is no record. Look at it with `npm run audit:verify`, and move it away: the hub begins a new one',

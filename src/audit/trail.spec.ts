@@ -83,12 +83,12 @@ const appsIn = (text: string): unknown[] =>
     .map((line) => (JSON.parse(line) as AuditRecord).app ?? (JSON.parse(line) as AuditRecord).event);
 
 /** The faults and the notes in what is on the disk. */
-async function findings(): Promise<{ faults: string[]; notes: string[] }> {
+async function findings(): Promise<{ faults: string[]; notes: string[]; records: number }> {
   const [faults, notes]: [string[], string[]] = [[], []];
   const verifier = new Verifier(({ text, isFault }) => (isFault ? faults : notes).push(text), { keys });
   await verifier.read('disk', [Buffer.from(disk.text)]);
   verifier.end();
-  return { faults, notes };
+  return { faults, notes, records: verifier.records };
 }
 
 /** Lets everything happen that needs no time. */
@@ -135,7 +135,7 @@ describe('a trail', () => {
     await settled();
     expect([disk.writes, outcomes.length]).toEqual([2, 501]);
     expect(appsIn(disk.text)).toEqual(['first', ...Array.from({ length: 500 }, (_, i) => `app-${i}`)]);
-    expect(await findings()).toEqual({ faults: [], notes: [] });
+    expect(await findings()).toMatchObject({ faults: [], notes: [] });
   });
 
   it('keeps its chain whole wherever a disk is full, and loses no more than it says', async () => {
@@ -158,13 +158,14 @@ describe('a trail', () => {
           disk.room = Infinity;
           expect(await append('last')).toBe('recorded');
           await settled();
-          const { faults, notes } = await findings();
+          const { faults, notes, records } = await findings();
           expect(faults).toEqual([]);
           const missing = notes
             .map((text) => Number(/says that (\d+)/.exec(text)?.[1] ?? 0))
             .reduce((a, b) => a + b, 0);
-          const there = appsIn(disk.text).filter((app) => String(app).startsWith('app-'));
-          expect(there.length + missing).toBe(asked);
+          // What is behind the last signature when the disk is full is in the file, but is closed off as no record.
+          const telling = appsIn(disk.text).filter((app) => app === 'torn' || app === 'gap');
+          expect(records - telling.length - 1 + missing).toBe(asked);
           await trail.close();
         },
       ),

@@ -67,15 +67,20 @@ interface Trouble {
   untold: number;
 }
 
-/** One line of a batch: where the chain has come to with it, and at which byte it ends. */
-interface BatchLine {
-  readonly of: 'torn' | 'gap' | 'record';
+/** A line that is signed, for itself and for those before it: where the chain has come to with it. */
+interface Milestone {
   readonly link: Link;
+  /** At which byte of the batch it ends. */
   readonly end: number;
+  /** How many records are before that, and whether that of a gap is. */
+  readonly records: number;
+  readonly tellsOfGap: boolean;
 }
 
 /** A disk that takes longer hangs: nobody is kept waiting for it any more. */
 const PATIENCE_MS = 2000;
+/** So many lines at most have one signature: as many are lost where a write is cut off in the middle. */
+const SIGNED_EVERY = 50;
 /** Nobody is kept waiting for others any longer than this. */
 const COMPANY_MS = 1;
 /** While nothing can be written, it is tried this often, whether there is anything new or not. */
@@ -180,62 +185,71 @@ export class Trail {
 
   private async writeBatch(batch: Batch): Promise<boolean> {
     const patience = setTimeout(() => this.stall(batch), PATIENCE_MS);
-    const { lines, untold, written } = await this.attempt(batch);
+    const { reached, untold, written } = await this.attempt(batch);
     clearTimeout(patience);
     const wasStalled = this.isStalled;
     this.isStalled = false;
-    const kept = lines.filter(({ end }) => isThere(end, written));
-    if (kept.some((line) => line.of === 'gap')) this.tellOfGap(untold);
+    if (reached?.tellsOfGap) this.tellOfGap(untold);
     if (written.error === undefined) {
       batch.keep();
       return true;
     }
-    this.lose(batch.records.length - kept.filter((line) => line.of === 'record').length, codeOf(written.error));
+    this.lose(batch.records.length - (reached?.records ?? 0), codeOf(written.error));
     if (!wasStalled) this.giveUp(batch);
     return false;
   }
 
   /** Writes a batch behind what is there, and takes over how far it came. */
-  private async attempt(batch: Batch): Promise<{ lines: readonly BatchLine[]; untold: number; written: Written }> {
+  private async attempt(batch: Batch): Promise<{ reached?: Milestone | undefined; untold: number; written: Written }> {
     const { sink } = this.surroundings;
     try {
       if (await sink.turnOver()) this.ending = { ...this.ending, isLineEnded: true };
     } catch (error) {
-      return { lines: [], untold: 0, written: { bytes: 0, error } };
+      return { untold: 0, written: { bytes: 0, error } };
     }
     const untold = this.trouble?.untold ?? 0;
-    const { bytes, lines } = this.write(batch);
+    const { bytes, milestones } = this.write(batch);
     const written = await sink.write(bytes);
-    this.advance(bytes.subarray(0, written.bytes), lines);
-    return { lines, untold, written };
+    const reached = milestones.findLast(({ end }) => isThere(end, written));
+    this.advance(bytes.subarray(0, written.bytes), reached);
+    return { reached, untold, written };
   }
 
-  private write(batch: Batch): { bytes: Buffer; lines: readonly BatchLine[] } {
-    const { ending, trouble } = this;
+  /** The lines of a batch. One in some is signed, and the last: a signature costs as much as all else. */
+  private write(batch: Batch): { bytes: Buffer; milestones: readonly Milestone[] } {
+    const { ending, trouble, signature } = this;
     const { keys } = this.surroundings;
-    const lines: BatchLine[] = [];
+    const ahead = [ending.torn && this.tornMember(ending.torn), trouble && this.gapMember(trouble)];
+    const all = [...ahead.filter((members) => members !== undefined), ...batch.records];
+    const before = all.length - batch.records.length;
+    const milestones: Milestone[] = [];
     let { last } = this;
     let text = ending.isLineEnded ? '' : '\n';
-    let end = text.length;
-    const add = (of: BatchLine['of'], members: string): void => {
-      const { line, link } = chained(`${members},${this.signature}`, last, keys);
+    for (const [i, members] of all.entries()) {
+      // What is said of the audit itself is, too: what is torn is closed off by nothing less.
+      const isSigned = i < before || i === all.length - 1 || i % SIGNED_EVERY === SIGNED_EVERY - 1;
+      const { line, link } = chained(`${members},${signature}`, last, isSigned ? keys : undefined);
       last = link;
       text += line;
-      end += Buffer.byteLength(line);
-      lines.push({ of, link, end });
-    };
-    if (ending.torn) {
-      const { torn } = ending;
-      const seen = { event: 'torn', outcome: 'closed-off', bytes: torn.length, sha256: hashOf(torn) };
-      add('torn', `${this.time()},${membersOf(seen)}`);
+      if (!isSigned) continue;
+      milestones.push({
+        link,
+        end: Buffer.byteLength(text),
+        records: Math.max(0, i + 1 - before),
+        tellsOfGap: trouble !== undefined && i + 1 >= before,
+      });
     }
-    if (trouble) {
-      const { since, untold, reason } = trouble;
-      const gap = { event: 'gap', outcome: 'told', since: new Date(since).toISOString(), lost: untold, reason };
-      add('gap', `${this.time()},${membersOf(gap)}`);
-    }
-    for (const members of batch.records) add('record', members);
-    return { bytes: Buffer.from(text), lines };
+    return { bytes: Buffer.from(text), milestones };
+  }
+
+  private tornMember(torn: Buffer): string {
+    const seen = { event: 'torn', outcome: 'closed-off', bytes: torn.length, sha256: hashOf(torn) };
+    return `${this.time()},${membersOf(seen)}`;
+  }
+
+  private gapMember({ since, untold, reason }: Trouble): string {
+    const gap = { event: 'gap', outcome: 'told', since: new Date(since).toISOString(), lost: untold, reason };
+    return `${this.time()},${membersOf(gap)}`;
   }
 
   private textOf(record: AuditRecord): string {
@@ -256,12 +270,11 @@ export class Trail {
     };
   }
 
-  /** What is written counts, whatever was told of it; a piece of a line is left for the next batch to close off. */
-  private advance(written: Buffer, lines: readonly BatchLine[]): void {
-    const last = lines.findLast(({ end }) => isThere(end, { bytes: written.length }));
-    if (last) {
-      this.last = last.link;
-      this.ending = endingAfter(written.subarray(last.end - 1));
+  /** What is written and signed counts, whatever was told of it; what is behind that is left for the next batch to close off. */
+  private advance(written: Buffer, reached: Milestone | undefined): void {
+    if (reached) {
+      this.last = reached.link;
+      this.ending = endingAfter(written.subarray(reached.end - 1));
     } else if (written.length > 0) {
       const isBeginning = this.last.seq === 0;
       this.ending = endingAfter(Buffer.concat([behindLast(this.ending, isBeginning), written]), isBeginning);

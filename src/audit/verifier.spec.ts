@@ -2,17 +2,18 @@ import fc from 'fast-check';
 import { randomBytes } from 'node:crypto';
 import { newKey } from '../config/random-keys.js';
 import { Secret } from '../config/secret.js';
-import { chained, membersOf, hashOf, type Link, NOTHING_YET } from './chain.js';
+import { chained, hashOf, type Link, membersOf, NOTHING_YET } from './chain.js';
 import { AuditKeys } from './keys.js';
 import { type Expectations, type Finding, Verifier } from './verifier.js';
 
 const keys = new AuditKeys(new Secret(newKey()));
 
-/** So many lines of a chain, each with its end. */
+/** So many lines of a chain, each with its end, of which one in three is signed, and the last. */
 function linesOf(count: number, before: Link = NOTHING_YET, by = keys): string[] {
   let last = before;
   return Array.from({ length: count }, (_, i) => {
-    const { line, link } = chained(membersOf({ event: 'hand-out', outcome: 'given', app: `app-${i}` }), last, by);
+    const members = membersOf({ event: 'hand-out', outcome: 'given', app: `app-${i}` });
+    const { line, link } = chained(members, last, i % 3 === 2 || i === count - 1 ? by : undefined);
     last = link;
     return line;
   });
@@ -73,13 +74,13 @@ describe('the verifier', () => {
     );
   });
 
-  it('finds any line that was taken away, but for the last: what is not there cannot be seen to be missing', async () => {
+  it('finds any line that was taken away, but at the end: that what is behind a signature is not there cannot be seen', async () => {
     for (let at = 1; at < lines.length - 1; at += 1) {
       expect(await faultsIn(lines.toSpliced(at, 1).join(''))).toEqual([
         `file-0:${at + 1}: comes after record ${at + 1}, which is missing`,
       ]);
     }
-    expect(await faultsIn(lines.slice(0, -1).join(''))).toEqual([]);
+    expect(await faultsIn(lines.slice(0, -2).join(''))).toEqual([]);
   });
 
   it('finds any two lines that were exchanged', async () => {
@@ -103,18 +104,19 @@ describe('the verifier', () => {
   });
 
   it('finds a line of another audit, and what it says of it is where and what', async () => {
-    const [foreign = ''] = linesOf(5, NOTHING_YET, new AuditKeys(new Secret(newKey()))).slice(3, 4);
-    expect(await faultsIn(lines.with(3, foreign).join(''))).toEqual([
-      'file-0:4: was not written by a hub with this key',
+    const [foreign = ''] = linesOf(5, NOTHING_YET, new AuditKeys(new Secret(newKey()))).slice(2, 3);
+    expect(await faultsIn(lines.with(2, foreign).join(''))).toEqual([
+      'file-0:3: was not written by a hub with this key',
       'file-0:4: does not follow from the line before: one of the two was exchanged',
-      'file-0:5: does not follow from the line before: one of the two was exchanged',
     ]);
   });
 
   it('finds with the key what somebody without it wrote anew to the end, and cannot without', async () => {
     const forged = linesOf(8, NOTHING_YET, new AuditKeys(new Secret(newKey())));
     expect(await findingsIn([forged.join('')])).toEqual([]);
-    expect(await faultsIn(forged.join(''))).toHaveLength(8);
+    expect(await faultsIn(forged.join(''))).toEqual(
+      [3, 6, 8].map((line) => `file-0:${line}: was not written by a hub with this key`),
+    );
   });
 
   it('takes records of an earlier key, if it is given that too', async () => {
@@ -124,7 +126,7 @@ describe('the verifier', () => {
     const both = { keys: new AuditKeys(new Secret(`${newer} ${old}`)) };
     expect(await findingsIn([before.join('')], both)).toEqual([]);
     expect(await findingsIn([after.join('')], both)).toEqual([]);
-    expect(await findingsIn([before.join('')], { keys: new AuditKeys(new Secret(newer)) })).toHaveLength(2);
+    expect(await findingsIn([before.join('')], { keys: new AuditKeys(new Secret(newer)) })).toHaveLength(1);
   });
 
   it('finds files that are missing, doubled or in the wrong order', async () => {
@@ -149,6 +151,24 @@ describe('the verifier', () => {
     ]);
   });
 
+  it('finds records at the end that are not signed, nor is any after them', async () => {
+    const unsigned = 'is not signed, nor is any record after it';
+    expect(await faultsIn(lines.slice(0, 5).join(''))).toEqual([`file-0:4: ${unsigned}`]);
+    expect(await faultsIn(lines.slice(0, 4).join(''))).toEqual([`file-0:4: ${unsigned}`]);
+    expect(await faultsIn(lines.slice(0, 3).join(''), lines[3] ?? '')).toEqual([`file-1:1: ${unsigned}`]);
+    expect(await findingsIn([lines.slice(0, 4).join('')])).toEqual([`file-0:4: ${unsigned}`]);
+  });
+
+  it('finds records without a signature that somebody put behind, and signed with a key of his own', async () => {
+    const [, , third = ''] = lines;
+    const { hash } = JSON.parse(third) as { hash: string };
+    const stranger = new AuditKeys(new Secret(newKey()));
+    const forged = linesOf(2, { seq: 3, hash }, stranger);
+    expect(await faultsIn(lines.slice(0, 3).join('') + forged.join(''))).toEqual([
+      'file-0:5: was not written by a hub with this key',
+    ]);
+  });
+
   it('finds a torn end', async () => {
     const end = 'is torn: it was not written to its end, and no record says so';
     for (let cut = 1; cut < (lines.at(-1)?.length ?? 0); cut += 1) {
@@ -157,12 +177,16 @@ describe('the verifier', () => {
   });
 
   describe('of a piece of a line', () => {
-    const [first = '', second = ''] = lines;
+    const { line: first, link: firstLink } = chained(
+      membersOf({ event: 'hand-out', outcome: 'given', app: 'app-0' }),
+      NOTHING_YET,
+      keys,
+    );
+    const [second = ''] = linesOf(1, firstLink);
     const piece = second.slice(0, 100);
     const closedOff = (torn: string): string => {
-      const { link } = chained(membersOf({ event: 'hand-out', outcome: 'given', app: 'app-0' }), NOTHING_YET, keys);
       const said = { event: 'torn', outcome: 'closed-off', bytes: Buffer.byteLength(torn), sha256: hashOf(torn) };
-      return chained(membersOf(said), link, keys).line;
+      return chained(membersOf(said), firstLink, keys).line;
     };
     const note = ['file-0:2: note: was not written to its end; the next start says so'];
 
@@ -174,6 +198,14 @@ describe('the verifier', () => {
     it('takes the word of it for several pieces: a hub may be killed twice', async () => {
       const pieces = `${piece}\n\n{"audit":1,"se`;
       expect(await findingsIn([`${first}${pieces}\n${closedOff(pieces)}`], { keys })).toEqual(note);
+    });
+
+    it('takes the word of it for whole records that nobody signed before the hub was killed', async () => {
+      const unsigned = chained(membersOf({ event: 'hand-out', outcome: 'given' }), firstLink, undefined).line;
+      const left = `${unsigned}${piece}`;
+      expect(await findingsIn([`${first}${left}\n${closedOff(left)}`], { keys })).toEqual(note);
+      expect(await findingsIn([`${first}${unsigned}${closedOff(unsigned.trimEnd())}`], { keys })).toEqual(note);
+      expect(await faultsIn(`${first}${unsigned}${closedOff(piece)}`)).not.toEqual([]);
     });
 
     it('does not, if it is another piece than the record says, or none', async () => {

@@ -27,10 +27,13 @@ const TELLING = ['"event":"torn"', '"event":"gap"'];
 
 type Place = Pick<Finding, 'file' | 'line'>;
 
-/** What is no record; a hub may have left it that was killed while it wrote. */
-interface Torn extends Place {
+/** What is behind the last signed record. Signed ones come after it, or a hub left it that was killed while it wrote. */
+interface Tail extends Place {
   readonly hash: Hash;
   bytes: number;
+  /** How many whole records are in it, and the first piece that is none. */
+  records: number;
+  piece?: Place;
 }
 
 /**
@@ -43,7 +46,9 @@ export class Verifier {
   first: number | undefined;
   /** The last record that was in its place; its hash is not known if it was changed. */
   private known: { readonly seq: number; readonly hash?: string } | undefined;
-  private torn: Torn | undefined;
+  private tail: Tail | undefined;
+  /** The same of the last that was signed. */
+  private signed: typeof this.known;
   private unended: Place | undefined;
   private place: Place = { file: '', line: 0 };
 
@@ -83,20 +88,25 @@ export class Verifier {
 
   /** Says what is wrong with the end. */
   end(): void {
-    const place = this.torn ?? this.unended;
+    const place = this.tail?.piece ?? this.unended;
     if (place) this.fault('is torn: it was not written to its end, and no record says so', place);
+    else if (this.tail) this.fault('is not signed, nor is any record after it', this.tail);
   }
 
   private take(bytes: Buffer, isCut: boolean): void {
     this.unended = undefined;
     const line = isCut ? undefined : readLine(bytes);
-    if (line?.isWhole) this.follow(line, bytes);
-    else if (isCut || mayBeTorn(bytes)) this.keepTorn(bytes, isCut);
+    if (line?.isWhole) {
+      if (line.isSigned) this.settleTail(bytes);
+      else this.keepUnsigned(bytes);
+      this.follow(line, bytes);
+      if (line.isSigned) this.signed = this.known;
+    } else if (isCut || mayBeTorn(bytes)) this.keepTorn(bytes, isCut);
     else this.takeChanged(line);
   }
 
   private takeChanged(line: ReadLine | undefined): void {
-    this.settleTorn({});
+    this.blameTail();
     this.fault('was changed: its hash is of something else');
     // What comes next may be in order all the same.
     if (line?.seq === (this.known?.seq ?? 0) + 1) this.known = { seq: line.seq };
@@ -104,9 +114,8 @@ export class Verifier {
 
   private follow(line: ReadLine, bytes: Buffer): void {
     const said = saidBy(bytes);
-    this.settleTorn(said);
     this.records += 1;
-    if (this.expectations.keys && !line.isSignedWith(this.expectations.keys)) {
+    if (line.isSigned && this.expectations.keys && !line.isSignedWith(this.expectations.keys)) {
       this.fault('was not written by a hub with this key');
     }
     if (!this.fits(line)) return;
@@ -139,26 +148,51 @@ export class Verifier {
     return true;
   }
 
-  /** Adds to what is no record, and may be what a killed hub left. */
+  /** Adds a piece that is no record, and may be what a killed hub left. */
   private keepTorn(bytes: Buffer, isOfSameLine: boolean): void {
-    this.torn ??= { ...this.place, hash: createHash('sha256'), bytes: -1 };
-    if (!isOfSameLine) {
-      // Between two lines stands their end; before the first, nothing.
-      if (this.torn.bytes >= 0) this.torn.hash.update('\n');
-      this.torn.bytes += 1;
-    }
-    this.torn.hash.update(bytes);
-    this.torn.bytes += bytes.length;
+    this.keep(bytes, isOfSameLine).piece ??= this.place;
   }
 
-  /** A record that comes next says what was left, to the byte; or else somebody put it there. */
-  private settleTorn({ event, bytes, sha256 }: Said): void {
-    const { torn } = this;
-    this.torn = undefined;
-    if (!torn) return;
-    const isTold = event === 'torn' && bytes === torn.bytes && sha256 === torn.hash.digest('base64url');
-    if (isTold) this.note('was not written to its end; the next start says so', torn);
-    else this.fault('is no record', torn);
+  private keepUnsigned(bytes: Buffer): void {
+    this.keep(bytes).records += 1;
+  }
+
+  private keep(bytes: Buffer, isOfSameLine = false): Tail {
+    this.tail ??= { ...this.place, hash: createHash('sha256'), bytes: -1, records: 0 };
+    const { tail } = this;
+    if (!isOfSameLine) {
+      // Between two lines stands their end; before the first, nothing.
+      if (tail.bytes >= 0) tail.hash.update('\n');
+      tail.bytes += 1;
+    }
+    tail.hash.update(bytes);
+    tail.bytes += bytes.length;
+    return tail;
+  }
+
+  /**
+   * A signed record vouches for those that it follows from. Or it says what was left, to the byte: then that does not
+   * count. Whatever else is no record somebody put there.
+   */
+  private settleTail(bytes: Buffer): void {
+    const { tail } = this;
+    if (!tail) return;
+    const said = saidBy(bytes);
+    const isTold =
+      said.event === 'torn' && said.bytes === tail.bytes && said.sha256 === tail.hash.copy().digest('base64url');
+    if (!isTold) {
+      this.blameTail();
+      return;
+    }
+    this.tail = undefined;
+    this.records -= tail.records;
+    this.known = this.signed;
+    this.note('was not written to its end; the next start says so', tail);
+  }
+
+  private blameTail(): void {
+    if (this.tail?.piece) this.fault('is no record', this.tail.piece);
+    this.tail = undefined;
   }
 
   private fault(text: string, { file, line }: Place = this.place): void {

@@ -48,6 +48,7 @@ describe('the environment', () => {
   });
 
   it('takes every setting over', () => {
+    const storeKey = newKey();
     const { settings, apps } = read({
       ...ENOUGH,
       PORT: '0',
@@ -62,7 +63,7 @@ describe('the environment', () => {
       MAX_CONNECTIONS: '123',
       TRUST_PROXY: '10.0.0.0/8, fd00::1',
       WECHAT_TOKEN_ENDPOINT: 'stable',
-      STORE_KEY: 'a-key',
+      STORE_KEY: storeKey,
     });
     expect(settings).toMatchObject({
       port: 0,
@@ -77,7 +78,7 @@ describe('the environment', () => {
     const { trustedProxies } = settings;
     expect(['10.1.2.3', '11.1.2.3'].map((address) => trustedProxies?.check(address))).toEqual([true, false]);
     expect(['fd00::1', 'fd00::2'].map((address) => trustedProxies?.check(address, 'ipv6'))).toEqual([true, false]);
-    expect(settings.storeKeys?.reveal()).toBe('a-key');
+    expect(settings.storeKeys?.reveal()).toBe(storeKey);
     expect(apps.get('default')?.identity).toBe(`${APPID}/stable`);
   });
 
@@ -100,8 +101,19 @@ describe('the environment', () => {
     ['AUDIT_REQUIRED: needs AUDIT_FILE', { AUDIT_REQUIRED: 'true' }],
     ['AUDIT_REQUIRED: must be true or false', { AUDIT_REQUIRED: 'yes' }],
     ['AUDIT_FILE: must name a file, or - for stdout', { AUDIT_FILE: '' }],
+    ['STORE_KEY: must be 32 random bytes in base64, or several such, newest first', { STORE_KEY: 'c2hvcnQ=' }],
   ])('is refused: %s', (fault, environment) => {
     expect(faultsOf(() => read({ ...ENOUGH, ...environment }))).toEqual([fault]);
+  });
+
+  it('has what its settings want of each other told beside what is wrong with one alone', () => {
+    const environment = { ...ENOUGH, PORT: 'http', AUDIT_REQUIRED: 'true', CLIENT_BURST: '5', STORE_KEY: 'short' };
+    expect(faultsOf(() => read(environment)).map((fault) => fault.split(':')[0])).toEqual([
+      'STORE_KEY',
+      'CLIENT_BURST',
+      'AUDIT_REQUIRED',
+      'PORT',
+    ]);
   });
 
   it('has its faults told all at once, each by the name of its setting', () => {
@@ -418,8 +430,8 @@ describe('a secret in a file', () => {
     ['\napp-secret', '\napp-secret'],
     ['密钥\n', '密钥'],
   ])('is everything in it, less one trailing newline: %j is %j', (text, secret) => {
-    const { settings, files } = read({ ...ENOUGH, STORE_KEY_FILE: file('key', text) });
-    expect(settings.storeKeys?.reveal()).toBe(secret);
+    const { apps, files } = read({ ...ENOUGH, APPSECRET: undefined, APPSECRET_FILE: file('key', text) });
+    expect(apps.get('default')?.secret).toBe(secret);
     expect(files).toEqual(new Set([join(folder, 'key')]));
   });
 
@@ -432,7 +444,7 @@ describe('a secret in a file', () => {
   });
 
   it.each(['APPSECRET', 'JWT_KEY_web', 'STORE_KEY'])('must not be in %s at the same time', (variable) => {
-    const both = { ...ENOUGH, STORE_KEY: 'key', [`${variable}_FILE`]: file('secret', 'x'.repeat(32)) };
+    const both = { ...ENOUGH, STORE_KEY: newKey(), [`${variable}_FILE`]: file('secret', 'x'.repeat(32)) };
     expect(faultsOf(() => read(both))).toEqual([`${variable}: set ${variable} or ${variable}_FILE, not both`]);
   });
 
@@ -440,7 +452,7 @@ describe('a secret in a file', () => {
     ['that is missing', (): string => join(folder, 'nowhere'), /cannot be read \(ENOENT\)$/],
     ['in a folder that is none', (): string => join(file('plain', 'x'), 'secret'), /cannot be read \(ENOTDIR\)$/],
     ['that is a folder', (): string => folder, /cannot be read \(EISDIR\)$/],
-    ['that has no name', (): string => '', /cannot be read \(EISDIR\)$/],
+    ['that has no name', (): string => '', /: STORE_KEY_FILE names no file$/],
     ['that is blank', (): string => file('blank', ' \t\r\n'), /: is blank$/],
     ['that is empty', (): string => file('empty', ''), /: is blank$/],
     ['that is huge', (): string => file('huge', 'x'.repeat(65_537)), /: the file is larger than 64 KiB$/],
@@ -527,18 +539,30 @@ clients:
   });
 
   it('may be empty when the environment says enough', () => {
-    for (const text of ['', '\n', '# nothing yet\n', '{}', 'null']) {
+    for (const text of ['# nothing yet\n', '{}', 'null']) {
       expect([...readFile(text, ENOUGH).apps.keys()]).toEqual(['default']);
     }
-    expect(faultsOf(() => readFile('', {}))).toHaveLength(2);
+    expect(faultsOf(() => readFile('{}', {}))).toHaveLength(2);
   });
+
+  it.each(['', '\n', ' \r\n\t'])(
+    'is a fault where nothing at all is in it, as while somebody writes it: %j',
+    (text) => {
+      expect(faultsOf(() => readFile(text, ENOUGH))).toEqual([
+        'HUB_CONFIG: is empty; write {} if there is nothing to say',
+      ]);
+    },
+  );
 
   it.each([
     ['is missing', (): string => join(folder, 'nowhere.yaml'), 'ENOENT'],
     ['is a folder', (): string => folder, 'EISDIR'],
-    ['has no name', (): string => '', 'ENOENT'],
   ])('is a fault when it %s, and nothing else is blamed for it', (_, path, code) => {
     expect(faultsOf(() => read({ HUB_CONFIG: path() }))).toEqual([`HUB_CONFIG: the file cannot be read (${code})`]);
+  });
+
+  it('is a fault when its setting is empty', () => {
+    expect(faultsOf(() => read({ HUB_CONFIG: '' }))).toEqual(['HUB_CONFIG: names no file']);
   });
 
   it.each([

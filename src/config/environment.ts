@@ -99,8 +99,10 @@ const root = z.string().transform((text, context) => {
   return z.NEVER;
 });
 
+const DEFAULT_PORT = '8567';
+
 const schema = z.object({
-  PORT: wholeNumber(0, 65_535).prefault('8567'),
+  PORT: wholeNumber(0, 65_535).prefault(DEFAULT_PORT),
   METRICS_PORT: wholeNumber(0, 65_535).optional(),
   LOG_LEVEL: z.enum(LOG_LEVELS, `must be one of ${LOG_LEVELS.join(', ')}`).default('info'),
   WECHAT_API_ROOT: root.prefault('https://api.weixin.qq.com'),
@@ -127,26 +129,21 @@ const schema = z.object({
 /** Reads the settings that only a restart changes; what is wrong with them goes to `faults`. */
 export function readSettings(environment: Environment, secrets: SecretReader, faults: Faults): Settings | undefined {
   const parsed = schema.safeParse(environment);
-  const storeKeys = optionalSecret('STORE_KEY', secrets, faults);
+  const storeKeys = optionalKeys('STORE_KEY', secrets, faults);
   const redisUrl = optionalSecret('REDIS_URL', secrets, faults);
   const redis = redisUrl && redisSettingsOf(redisUrl.reveal());
   if (redisUrl && !redis) faults.add('REDIS_URL', URL_FORMS);
-  const auditKeys = optionalSecret('AUDIT_KEY', secrets, faults);
-  if (auditKeys && !parseKeys(auditKeys.reveal())) {
-    faults.add('AUDIT_KEY', 'must be 32 random bytes in base64, or several such, newest first');
-  }
+  const auditKeys = optionalKeys('AUDIT_KEY', secrets, faults);
   const tls = readTls(environment, secrets, faults);
+  addContradictions(environment, secrets, faults);
   if (!parsed.success) {
     for (const issue of parsed.error.issues) faults.add(issue.path.join('.'), issue.message);
     return undefined;
   }
   const values = parsed.data;
-  if (values.METRICS_PORT === values.PORT && values.PORT !== 0)
-    faults.add('METRICS_PORT', 'must not be the same as PORT');
-  if (values.CLIENT_BURST !== undefined && values.CLIENT_RATE === undefined) {
-    faults.add('CLIENT_BURST', 'needs CLIENT_RATE');
-  }
-  const audit = auditSettings(values, auditKeys ?? storeKeys, faults);
+  const { AUDIT_FILE: path, AUDIT_REQUIRED: isRequired } = values;
+  const keys = auditKeys ?? storeKeys;
+  const audit = path !== undefined && keys && { path, keys, isRequired };
   return {
     port: values.PORT,
     ...(values.METRICS_PORT !== undefined && { metricsPort: values.METRICS_PORT }),
@@ -168,18 +165,18 @@ export function readSettings(environment: Environment, secrets: SecretReader, fa
   };
 }
 
-/** A key that the hub made for itself would be another one in each hub, and lie where the audit lies. */
-function auditSettings(
-  { AUDIT_FILE: path, AUDIT_REQUIRED: isRequired }: z.infer<typeof schema>,
-  keys: Secret | undefined,
-  faults: Faults,
-): AuditSettings | undefined {
-  if (path === undefined) {
-    if (isRequired) faults.add('AUDIT_REQUIRED', 'needs AUDIT_FILE');
-    return undefined;
+/** What settings want of each other. It is asked of what is written: one that is wrong by itself must not hide this. */
+function addContradictions(environment: Environment, secrets: SecretReader, faults: Faults): void {
+  const { PORT = DEFAULT_PORT, METRICS_PORT, CLIENT_RATE, CLIENT_BURST, AUDIT_FILE, AUDIT_REQUIRED } = environment;
+  if (METRICS_PORT !== undefined && Number(METRICS_PORT) === Number(PORT) && Number(PORT) !== 0) {
+    faults.add('METRICS_PORT', 'must not be the same as PORT');
   }
-  if (!keys) faults.add('AUDIT_KEY', 'is needed for AUDIT_FILE, unless there is a STORE_KEY');
-  return keys && { path, keys, isRequired };
+  if (CLIENT_BURST !== undefined && CLIENT_RATE === undefined) faults.add('CLIENT_BURST', 'needs CLIENT_RATE');
+  if (AUDIT_FILE === undefined && AUDIT_REQUIRED === 'true') faults.add('AUDIT_REQUIRED', 'needs AUDIT_FILE');
+  // A key that the hub made for itself would be another one in each hub, and lie where the audit lies.
+  if (AUDIT_FILE && !secrets.isSet('AUDIT_KEY') && !secrets.isSet('STORE_KEY')) {
+    faults.add('AUDIT_KEY', 'is needed for AUDIT_FILE, unless there is a STORE_KEY');
+  }
 }
 
 /** A rate; unless told otherwise, what it lets pass in ten seconds may come at once, as it does when many start. */
@@ -195,6 +192,15 @@ function optionalSecret(variable: string, secrets: SecretReader, faults: Faults)
     faults.add(variable, error.message);
     return undefined;
   }
+}
+
+/** Keys that the hub seals or signs with, as {@link parseKeys} reads them. */
+function optionalKeys(variable: string, secrets: SecretReader, faults: Faults): Secret | undefined {
+  const keys = optionalSecret(variable, secrets, faults);
+  if (keys && !parseKeys(keys.reveal())) {
+    faults.add(variable, 'must be 32 random bytes in base64, or several such, newest first');
+  }
+  return keys;
 }
 
 const PROXY_SETTINGS = ['https_proxy', 'http_proxy', 'all_proxy'].flatMap((name) => [name, name.toUpperCase()]);

@@ -26,7 +26,9 @@ export class Faults {
   private readonly found: string[] = [];
 
   add(setting: string, message: string): void {
-    this.found.push(`${setting}: ${message}`);
+    const fault = `${setting}: ${message}`;
+    // Both upstreams may go by one proxy: what is wrong with that is one thing to mend.
+    if (!this.found.includes(fault)) this.found.push(fault);
   }
 
   /** @throws ConfigurationError when any fault was found in these files or elsewhere. */

@@ -122,12 +122,21 @@ export type HubFile = z.infer<typeof hubFile>;
 
 /** Reads the YAML or JSON file that `HUB_CONFIG` names; what is wrong with it goes to `faults`. */
 export function readHubFile(path: string, faults: Faults): HubFile | undefined {
+  if (path === '') {
+    faults.add('HUB_CONFIG', 'names no file');
+    return undefined;
+  }
   let text: string;
   try {
     text = readFileSync(path, 'utf8');
   } catch (error) {
     const reason = (error as NodeJS.ErrnoException).code ?? 'unknown error';
     faults.add('HUB_CONFIG', `the file cannot be read (${reason})`);
+    return undefined;
+  }
+  // Somebody is just writing it, or a disk was full: were it taken for a file without apps, all of them would stop.
+  if (text.trim() === '') {
+    faults.add('HUB_CONFIG', 'is empty; write {} if there is nothing to say');
     return undefined;
   }
   try {

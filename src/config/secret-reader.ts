@@ -35,6 +35,7 @@ export class SecretReader {
     if (value !== undefined && path !== undefined) {
       throw new UnreadableSecret(`set ${variable} or ${variable}_FILE, not both`);
     }
+    if (path === '') throw new UnreadableSecret(`${variable}_FILE names no file`);
     if (path !== undefined) return this.fromFile(path);
     if (value === undefined) throw new UnreadableSecret(`the variable ${variable} is not set, nor ${variable}_FILE`);
     return notBlank(value);

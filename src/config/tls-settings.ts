@@ -22,6 +22,7 @@ export function readTls(environment: Environment, secrets: SecretReader, faults:
   const read = (setting: string): Secret | undefined => {
     const path = environment[setting];
     try {
+      if (path === '') throw new UnreadableSecret('names no file');
       return path === undefined ? undefined : secrets.fromFile(path);
     } catch (error) {
       if (!(error instanceof UnreadableSecret)) throw error;

@@ -118,6 +118,11 @@ export class CredentialsService implements Follower {
     return exchanged;
   }
 
+  /** Whether it is of an app that this hub has. */
+  knows(name: string): boolean {
+    return this.listeners.has(name);
+  }
+
   /** Hears from the store what another hub wrote. */
   hear(name: string, stored: Stored): void {
     this.listeners.get(name)?.hear(stored);

@@ -71,6 +71,12 @@ export function isPassing(failure: Failure): boolean {
   return !(error instanceof WechatError) || error.remedy === 'passing';
 }
 
+/** Whether a person has to mend it: then it may be wrong at the hub alone that met it, as its secret or its way out. */
+export function isForPerson(failure: Failure): boolean {
+  const error = errorOf(failure);
+  return error instanceof WechatError && error.remedy === 'person';
+}
+
 /**
  * How many milliseconds to wait before WeChat is asked again, after `count` failures in a row. Jittered by up to a
  * fifth, later only; `luck` is from 0 to 1.

@@ -2,7 +2,7 @@ import type { Kept, Mint, Nature, Need, Ration } from '../wechat/platforms/platf
 import { LATE_ARRIVAL_MS, WechatError, WechatNonsense } from '../wechat/wechat.error.js';
 import { AllowanceSpent, spend } from './allowance.js';
 import { causeOf } from './chronicle.js';
-import { errorOf, type Failure, failureOf, isPassing, NotTheCredential } from './failure.js';
+import { errorOf, type Failure, failureOf, isForPerson, isPassing, NotTheCredential } from './failure.js';
 import {
   accept,
   allArrivedAt,
@@ -73,6 +73,8 @@ const STORE_AGAIN_MS = 1000;
 const ALONE_APART_MS = 10_000;
 /** Where hubs would do the same at the same instant, they do it up to this much later, each at its own. */
 const SPREAD_MS = 1000;
+/** How much later than all others whoever has met what may be wrong at itself alone tries again. */
+const OTHERS_FIRST_MS = 3 * SPREAD_MS;
 /** How long to wait for another hub before looking again, at first; it doubles, up to the next. */
 const LOOK_AGAIN_MS = 50;
 const LOOK_AGAIN_AT_LEAST_MS = 1000;
@@ -625,7 +627,10 @@ export class Source implements Kept {
     // A call is under way, or was lost: once it must have arrived, another one puts things right. Not before that, though
     // the credential may be due: whoever made the call has the lease.
     if (intents) this.due = allArrivedAt(this.known.entry) + luck * SPREAD_MS;
-    if (failure) this.due = Math.min(this.due, this.failure ? failure.retryAt + luck * SPREAD_MS : this.outside.now());
+    if (failure) {
+      const againAt = this.failure ? this.againAfter(failure) + luck * SPREAD_MS : this.outside.now();
+      this.due = Math.min(this.due, againAt);
+    }
     this.plan();
   }
 
@@ -645,7 +650,13 @@ export class Source implements Kept {
   private get obstacle(): Obstacle | undefined {
     const { failure, storeAway } = this;
     if (!failure || (storeAway && storeAway.retryAt > failure.retryAt)) return storeAway;
-    return obstacleOf(failure);
+    return { ...obstacleOf(failure), retryAt: this.againAfter(failure) };
+  }
+
+  /** Whoever has met what a person has to mend lets others go first: they may have another secret, or another way out. */
+  private againAfter(failure: Failure): number {
+    const isOurs = failure.by === this.outside.replica;
+    return failure.retryAt + (isOurs && isForPerson(failure) ? OTHERS_FIRST_MS : 0);
   }
 
   private plan(): void {

@@ -313,6 +313,20 @@ describe('two hubs', () => {
       for (const { source } of [one, other]) expect(source.status.failure).toBeUndefined();
     });
 
+    it('have the next try made by another than the one that met what a person has to mend, for that may be its own', async () => {
+      const stage = new Stage(classic, [wrongSecret, value('A')]);
+      const [wrong, right] = [await stage.open(), await stage.open()];
+      await stage.outcome(wrong.source.get());
+      for (let second = 0; second < 80 && stage.asks.length < 2; second += 1) {
+        // Its clients go on asking it; those of the other one do not.
+        await stage.outcome(wrong.source.get());
+        await stage.time.pass(1000);
+      }
+      expect(stage.askers).toEqual([0, 1]);
+      await stage.time.pass(1000);
+      expect([wrong, right].map(({ source }) => source.current?.value)).toEqual(['A', 'A']);
+    });
+
     it('go by what a hub of an earlier version has met, which did not say who it was', async () => {
       const stage = new Stage(classic, [busy]);
       const one = await stage.open();

@@ -1,9 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { pipeline } from 'node:stream/promises';
+import { errcodeIn } from '../wechat/wechat.client.js';
+import type { Veil } from './veil.js';
 
 /** Longer is none of WeChat's errors. */
 const LONGEST_ERROR = 4096;
-const MAYBE_JSON = /json|text/i;
+/** Whatever type it says it is of: errors in the place of pictures say that they are one. */
+const OBJECT = /^\s*(\{|$)/;
 
 /** An answer of WeChat of which just enough was read to see whether it is an error. */
 export class Beginning {
@@ -15,28 +18,22 @@ export class Beginning {
 
   /** @throws what the connection throws when it breaks off. */
   static async of(answer: IncomingMessage): Promise<Beginning> {
-    const { 'content-type': type = 'json', 'content-length': declared } = answer.headers;
-    const isError = answer.statusCode === 200 && MAYBE_JSON.test(type) && Number(declared ?? 0) <= LONGEST_ERROR;
-    if (!isError) return new Beginning(answer, [], false);
+    const { 'content-length': declared } = answer.headers;
+    const mayBeError = answer.statusCode === 200 && Number(declared ?? 0) <= LONGEST_ERROR;
+    if (!mayBeError) return new Beginning(answer, [], false);
     const chunks: Buffer[] = [];
     let length = 0;
     for await (const chunk of answer.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
       chunks.push(chunk);
       length += chunk.length;
-      if (length > LONGEST_ERROR) return new Beginning(answer, chunks, false);
+      if (length > LONGEST_ERROR || !isObject(chunks)) return new Beginning(answer, chunks, false);
     }
     return new Beginning(answer, chunks, true);
   }
 
   /** The errcode, if the answer is an error as WeChat writes it. */
   get errcode(): number | undefined {
-    if (!this.isWhole) return undefined;
-    try {
-      const { errcode } = JSON.parse(Buffer.concat(this.chunks).toString()) as { errcode?: unknown };
-      return typeof errcode === 'number' && errcode !== 0 ? errcode : undefined;
-    } catch {
-      return undefined;
-    }
+    return this.isWhole ? errcodeIn(Buffer.concat(this.chunks).toString()) : undefined;
   }
 
   /** Lets go of an answer that nobody is to see. */
@@ -45,12 +42,18 @@ export class Beginning {
   }
 
   /** Passes the answer on, what was read of it first. */
-  async pour(into: ServerResponse): Promise<void> {
+  async pour(into: ServerResponse, veil: Veil | undefined): Promise<void> {
     if (this.isWhole) {
-      into.end(Buffer.concat(this.chunks));
+      const bytes = Buffer.concat(this.chunks);
+      into.end(veil ? veil.cover(bytes) : bytes);
       return;
     }
-    for (const chunk of this.chunks) into.write(chunk);
-    await pipeline(this.answer, into);
+    const way = veil ? [veil.for(this.answer), into] : [into];
+    for (const chunk of this.chunks) way[0]?.write(chunk);
+    await pipeline([this.answer, ...way]);
   }
+}
+
+function isObject([first]: readonly Buffer[]): boolean {
+  return OBJECT.test(first?.subarray(0, 64).toString() ?? '');
 }

@@ -1,23 +1,18 @@
 import { Injectable, type NestMiddleware } from '@nestjs/common';
 import type { NextFunction, Response } from 'express';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { ClientRequest } from '../auth/client.guard.js';
 import { assertMayCall, Forbidden } from '../auth/rights.js';
 import { ClientBudgets } from '../http/client-budgets.js';
+import type { Problem } from '../http/problems.js';
+import { sourceNetworkOf } from '../http/source-address.js';
 import { type Caller, Callers } from './callers.js';
 import { DialectFilter } from './dialect.filter.js';
 import { Gateway } from './gateway.js';
+import { Passersby } from './passersby.js';
 import { Saying } from './saying.js';
-import { isPlain, type Target, targetOf, withoutParameter, withParameter } from './target.js';
+import { handlingOf, isPlain, type Target, targetOf, withoutParameter, withParameter } from './target.js';
 
-/** What the hub answers itself. */
-const SERVED = new Set([
-  ...['/cgi-bin/token', '/cgi-bin/stable_token', '/cgi-bin/ticket/getticket'],
-  ...['/cgi-bin/gettoken', '/cgi-bin/get_jsapi_ticket', '/cgi-bin/ticket/get'],
-]);
-/** Logins of users, made with the AppSecret. */
-const LOGINS = new Set(['/sns/oauth2/access_token', '/sns/jscode2session']);
-/** What goes on with a user's own token, of which the hub knows nothing. */
-const OF_USERS = new Set(['/sns/oauth2/refresh_token', '/sns/userinfo', '/sns/auth']);
 /** Its label in the metrics. */
 const ROUTE = { path: 'wechat' };
 
@@ -28,6 +23,7 @@ export class GatewayMiddleware implements NestMiddleware {
     private readonly gateway: Gateway,
     private readonly callers: Callers,
     private readonly budgets: ClientBudgets,
+    private readonly passersby: Passersby,
     private readonly errors: DialectFilter,
   ) {}
 
@@ -35,7 +31,7 @@ export class GatewayMiddleware implements NestMiddleware {
     const target = targetOf(request);
     if (!target) {
       next();
-    } else if (SERVED.has(target.path)) {
+    } else if (handlingOf(target.path) === 'served') {
       // For the router there is one way of writing a path.
       request.url = target.query === '' ? target.path : `${target.path}?${target.query}`;
       next();
@@ -45,12 +41,20 @@ export class GatewayMiddleware implements NestMiddleware {
     }
   }
 
+  /** Tells an SDK of a request that is not as HTTP has it; nobody else. */
+  refuseFlawed(request: IncomingMessage, response: ServerResponse, { type }: Problem): boolean {
+    const target = targetOf(request);
+    if (!target) return false;
+    void this.errors.answer(new Saying(target.dialect, 'badAddress', type), request as ClientRequest, response);
+    return true;
+  }
+
   private async pass(target: Target, request: ClientRequest, response: Response): Promise<void> {
     const { dialect, path, query } = target;
     if (!isPlain(path)) throw new Saying(dialect, 'badAddress');
     if (request.method !== 'GET' && request.method !== 'POST') throw new Saying(dialect, 'postWanted');
     const parameters = new URLSearchParams(query);
-    if (path.startsWith('/sns/')) return this.passForUser(target, parameters, request, response);
+    if (handlingOf(path) !== 'passed') return this.passForUser(target, parameters, request, response);
     const token = parameters.get('access_token') ?? undefined;
     const caller = this.callers.byToken(dialect, token);
     if (!caller.isVirtual)
@@ -70,15 +74,21 @@ export class GatewayMiddleware implements NestMiddleware {
     response: Response,
   ): Promise<void> {
     const passage = { request, response, path, dialect };
-    if (OF_USERS.has(path)) return this.gateway.passPlainly({ ...passage, target: `${path}?${query}` });
-    if (!LOGINS.has(path)) throw new Saying(dialect, 'notAllowed');
+    const handling = handlingOf(path);
+    if (handling === 'none') throw new Saying(dialect, 'notAllowed');
+    if (request.method !== 'GET') throw new Saying(dialect, 'getWanted');
+    if (handling === 'of-users') {
+      this.passersby.take(sourceNetworkOf(request));
+      return this.gateway.passPlainly({ ...passage, target: `${path}?${query}` });
+    }
     const [appid, secret] = [parameters.get('appid') ?? undefined, parameters.get('secret') ?? undefined];
     const caller = this.callers.bySecret(dialect, { appid, secret });
     this.admit(caller, request, path);
+    const real = caller.app.secret.reveal();
     // Some SDKs send their token along everywhere. Here nobody wants it, and WeChat never issued it.
-    const real = withParameter(withoutParameter(query, 'access_token'), 'secret', caller.app.secret.reveal());
-    if (real === undefined) throw new Saying(dialect, 'badAddress');
-    return this.gateway.passPlainly({ ...passage, target: `${path}?${real}` });
+    const login = withParameter(withoutParameter(query, 'access_token'), 'secret', real);
+    if (login === undefined || parameters.getAll('appid').length > 1) throw new Saying(dialect, 'badAddress');
+    return this.gateway.passPlainly({ ...passage, target: `${path}?${login}`, secret: real });
   }
 
   private admit({ client, name }: Caller, request: ClientRequest, path: string): void {

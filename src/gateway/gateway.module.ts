@@ -10,6 +10,7 @@ import type { Settings } from '../config/environment.js';
 import { LiveConfiguration } from '../config/live-configuration.js';
 import { CredentialsModule } from '../credentials/credentials.module.js';
 import { CredentialsService } from '../credentials/credentials.service.js';
+import type { HubAdapter } from '../http/hub.adapter.js';
 import type { App } from '../wechat/platforms/platform.js';
 import { WechatModule } from '../wechat/wechat.module.js';
 import { WechatRelay } from '../wechat/wechat.relay.js';
@@ -18,6 +19,7 @@ import { DialectFilter } from './dialect.filter.js';
 import { Gateway } from './gateway.js';
 import { GatewayController } from './gateway.controller.js';
 import { GatewayMiddleware } from './gateway.middleware.js';
+import { Passersby } from './passersby.js';
 import { TokenController } from './token.controller.js';
 import { VirtualTokens } from './virtual-tokens.js';
 
@@ -28,6 +30,11 @@ import { VirtualTokens } from './virtual-tokens.js';
   providers: [
     DialectFilter,
     GatewayMiddleware,
+    {
+      provide: Passersby,
+      inject: [CredentialsService],
+      useFactory: ({ clock }: CredentialsService): Passersby => new Passersby(() => clock.now()),
+    },
     {
       provide: Callers,
       inject: [CredentialsService, LiveConfiguration],
@@ -56,12 +63,15 @@ import { VirtualTokens } from './virtual-tokens.js';
 })
 export class GatewayModule implements NestModule {
   constructor(
-    private readonly host: HttpAdapterHost,
+    private readonly host: HttpAdapterHost<HubAdapter>,
     private readonly middleware: GatewayMiddleware,
   ) {}
 
   /** Not by Nest's own consumer: Express would show it a part of the address, and take back what it makes of it. */
   configure(): void {
+    this.host.httpAdapter.answerFlawed((request, response, kind) =>
+      this.middleware.refuseFlawed(request, response, kind),
+    );
     this.host.httpAdapter.use((request: ClientRequest, response: Response, next: NextFunction) => {
       this.middleware.use(request, response, next);
     });

@@ -55,6 +55,13 @@ describe('a file with issued secrets', () => {
     expect(() => new SecretsFile(FILE).issue(client, app)).toThrow(SecretsFileRefused);
   });
 
+  it.each(['clients:\n', 'clients:\n  new:\n', 'clients: { new: { secrets: } }', ''])(
+    'has no secrets where nothing is written yet: %j',
+    (text) => {
+      expect(new SecretsFile(text).list()).toEqual([]);
+    },
+  );
+
   it('is not read if it is no YAML', () => {
     expect(() => new SecretsFile('clients: [')).toThrow(SecretsFileRefused);
   });

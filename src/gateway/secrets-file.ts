@@ -62,9 +62,10 @@ export class SecretsFile {
 
   /** Who has which secrets, by their digests, the older first. */
   list(): { readonly client: string; readonly app: string; readonly digests: readonly string[] }[] {
-    const { clients = {} } = (this.document.toJS() ?? {}) as { clients?: Record<string, Clients> };
-    return Object.entries(clients).flatMap(([client, { secrets = {} }]) =>
-      Object.entries(secrets).map(([app, digests]) => ({ client, app, digests })),
+    const { clients } = (this.document.toJS() ?? {}) as { clients?: Record<string, Clients | null> | null };
+    // Where nothing is written behind a name yet, YAML has a null.
+    return Object.entries(clients ?? {}).flatMap(([client, described]) =>
+      Object.entries(described?.secrets ?? {}).map(([app, digests]) => ({ client, app, digests: digests ?? [] })),
     );
   }
 
@@ -91,5 +92,5 @@ export class SecretsFile {
 }
 
 interface Clients {
-  readonly secrets?: Record<string, string[]>;
+  readonly secrets?: Record<string, string[] | null> | null;
 }

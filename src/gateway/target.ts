@@ -43,22 +43,47 @@ export function isPlain(path: string): boolean {
   return /^(\/[\w~!$&'()*+,;=:@-][\w.~!$&'()*+,;=:@-]*)+\/?$/.test(path);
 }
 
+/** How the hub goes about a path of WeChat's. */
+export type Handling = 'served' | 'login' | 'of-users' | 'none' | 'passed';
+
+/** What the hub answers itself, at one of its own endpoints. */
+const SERVED = new Set([
+  ...['/cgi-bin/token', '/cgi-bin/stable_token', '/cgi-bin/ticket/getticket'],
+  ...['/cgi-bin/gettoken', '/cgi-bin/get_jsapi_ticket', '/cgi-bin/ticket/get'],
+]);
+/** Logins of users, made with the AppSecret. */
+const LOGINS = new Set(['/sns/oauth2/access_token', '/sns/jscode2session']);
+/** What goes on with a user's own token, of which the hub knows nothing. */
+const OF_USERS = new Set(['/sns/oauth2/refresh_token', '/sns/userinfo', '/sns/auth']);
+
+/** Tells what the hub does with a path of WeChat's: what is below `/sns/` is about users, and never with the app's token. */
+export function handlingOf(path: string): Handling {
+  if (SERVED.has(path)) return 'served';
+  if (LOGINS.has(path)) return 'login';
+  if (OF_USERS.has(path)) return 'of-users';
+  return /^\/sns(\/|$)/i.test(path) ? 'none' : 'passed';
+}
+
 /**
  * Puts another value in the place of a parameter, and leaves every other byte of the query as it is.
- * @returns nothing if the parameter is not there, or more than once.
+ * @returns nothing if the parameter is not there, or more than once, in whatever way it is written.
  */
 export function withParameter(query: string, name: string, value: string): string | undefined {
   const parts = query.split('&');
-  const places = parts.flatMap((part, index) => (part.startsWith(`${name}=`) ? [index] : []));
+  const places = parts.flatMap((part, index) => (nameIn(part) === name ? [index] : []));
   const [place] = places;
-  if (place === undefined || places.length > 1) return undefined;
+  if (place === undefined || places.length > 1 || !parts[place]?.startsWith(`${name}=`)) return undefined;
   return parts.with(place, `${name}=${encodeURIComponent(value)}`).join('&');
 }
 
-/** Leaves a parameter out, and every other byte of the query as it is. */
+/** Leaves a parameter out, in whatever way it is written, and every other byte of the query as it is. */
 export function withoutParameter(query: string, name: string): string {
   return query
     .split('&')
-    .filter((part) => !part.startsWith(`${name}=`))
+    .filter((part) => nameIn(part) !== name)
     .join('&');
+}
+
+function nameIn(part: string): string | undefined {
+  return new URLSearchParams(part).keys().next().value;
 }

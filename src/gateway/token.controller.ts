@@ -15,6 +15,7 @@ import { EarlyReturns } from './early-returns.js';
 import { Saying } from './saying.js';
 import { targetOf } from './target.js';
 import { VIRTUAL_LIFE_S } from './virtual-tokens.js';
+import { within } from './within.js';
 
 /** SDKs wait three seconds, some of them. */
 const ANSWER_WITHIN_MS = 2800;
@@ -108,7 +109,7 @@ export class TokenController {
       return { access_token: value, expires_in: VIRTUAL_LIFE_S };
     }
     if (!client.may.has('read')) throw new Forbidden();
-    const credential = await within(ANSWER_WITHIN_MS, dialect, this.presentToken(caller, request, asked));
+    const credential = await within(ANSWER_WITHIN_MS, this.presentToken(caller, request, asked), slow(dialect));
     const { value, version } = credential;
     await this.audit.give(request, { event: 'hand-out', outcome: 'given', kind: 'access-token', version, value });
     this.callers.remember(caller, credential);
@@ -127,7 +128,7 @@ export class TokenController {
     const isHint = isForced || this.earlyReturns.isReturn(client, name, version);
     if (!isHint || !this.earlyReturns.mayAsk(name)) return credential;
     const reported = app.report({ version }, { client: client.name, requestId }).then((report) => report.credential);
-    return within(HINT_WITHIN_MS, app.dialect, reported).catch(() => app.accessToken.get());
+    return within(HINT_WITHIN_MS, reported, slow(app.dialect)).catch(() => app.accessToken.get());
   }
 
   private async giveTicket(request: ClientRequest, dialect: Dialect, type: string | undefined): Promise<object> {
@@ -140,7 +141,7 @@ export class TokenController {
     }
     const source = type === undefined || app.dialect !== dialect ? undefined : app.ticket(type);
     if (!source) throw new Saying(dialect, 'wrongTicketType');
-    const credential = await within(ANSWER_WITHIN_MS, dialect, source.get());
+    const credential = await within(ANSWER_WITHIN_MS, source.get(), slow(dialect));
     const { value, version } = credential;
     await this.audit.give(request, { event: 'hand-out', outcome: 'given', kind: `ticket/${type}`, version, value });
     return { errcode: 0, errmsg: 'ok', ticket: value, expires_in: this.secondsLeft(credential) };
@@ -153,6 +154,10 @@ export class TokenController {
 
 function queryOf(request: ClientRequest): URLSearchParams {
   return new URLSearchParams(targetOf(request)?.query);
+}
+
+function slow(dialect: Dialect): Saying {
+  return new Saying(dialect, 'busy', 'WeChat is slow');
 }
 
 function text(value: unknown): string | undefined {
@@ -172,17 +177,4 @@ async function jsonOf(request: ClientRequest): Promise<Record<string, unknown>> 
 
 function assertMethod({ method }: ClientRequest, wanted: 'GET' | 'POST', dialect: Dialect): void {
   if (method !== wanted) throw new Saying(dialect, wanted === 'GET' ? 'getWanted' : 'postWanted');
-}
-
-/** Waits for some work, but not for ever: it goes on, and its outcome is there for who asks next. */
-async function within<T>(ms: number, dialect: Dialect, work: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Saying(dialect, 'busy', 'WeChat is slow')), ms);
-  });
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

@@ -64,6 +64,9 @@ export interface Surroundings {
   tell(event: HubEvent): void;
 }
 
+/** Answers a request that is not as HTTP has it, or leaves that to the hub. */
+export type AnswerFlawed = (request: IncomingMessage, response: ServerResponse, kind: Problem) => boolean;
+
 /**
  * Express and its HTTP server as the hub wants them: strict about paths, bounded in time, size and number, and able to say
  * when every request is answered.
@@ -76,6 +79,7 @@ export class HubAdapter extends ExpressAdapter {
   private readonly floods: Floods;
   private readonly common: readonly string[];
   private lane: ReadLane | undefined;
+  private otherAnswer: AnswerFlawed | undefined;
 
   constructor(private readonly surroundings: Surroundings) {
     const app = express();
@@ -153,6 +157,11 @@ export class HubAdapter extends ExpressAdapter {
     this.server.closeAllConnections();
   }
 
+  /** Lets somebody answer flawed requests of those who know no problem documents; he says whether he did. */
+  answerFlawed(answer: AnswerFlawed): void {
+    this.otherAnswer = answer;
+  }
+
   /** Hears that what a request showed was no token of a client. */
   learnOfFailure(request: IncomingMessage): void {
     this.floods.fail(sourceNetworkOf(request), shownBy(request));
@@ -172,7 +181,7 @@ export class HubAdapter extends ExpressAdapter {
     response.on('close', () => this.settle(response));
     if (this.isClosing) response.setHeader('Connection', 'close');
     const flaw = flawOf(request);
-    if (flaw) refuse(response, flaw);
+    if (flaw) this.refuseFlawed(request, response, flaw);
     else if (this.isOfFlood(request)) {
       this.surroundings.shed(sourceNetworkOf(request));
       refuse(response, UNAUTHENTICATED);
@@ -188,6 +197,11 @@ export class HubAdapter extends ExpressAdapter {
     this.answering -= 1;
     this.surroundings.answered(answeredOf(request, response));
     if (this.answering === 0) for (const tell of this.quiet.splice(0)) tell();
+  }
+
+  private refuseFlawed(request: HubRequest, response: HubResponse, flaw: Refusal): void {
+    for (const [name, value] of Object.entries(flaw.headers ?? {})) response.setHeader(name, value);
+    if (!this.otherAnswer?.(request, response, flaw.kind)) refuse(response, flaw);
   }
 
   /** Whether it is refused without a look: only where a token is wanted, and all else is right. */

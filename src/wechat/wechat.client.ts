@@ -115,14 +115,29 @@ function revealed(parameters: Parameters = {}): Record<string, string | boolean>
  */
 export function readAnswer(text: string, dialect: Dialect, call: WechatCall): WechatAnswer {
   const answer = parseAnswer(text);
-  const written = 'errcode' in answer ? answer['errcode'] : 0;
-  if (written === 0) return answer;
-  const errcode = Number(written);
-  // In quotes it is none of WeChat's, but what it says is plain; unless it says that all is well.
-  if (!/^-?\d+$/.test(String(written)) || errcode === 0) throw new WechatNonsense('its errcode is not a number');
+  const errcode = errcodeOf(answer);
+  if (errcode === 0) return answer;
   const { query = {}, body = {}, carriesCredential = false } = call;
   const sent = [...Object.values(query), ...Object.values(body)].filter((value) => value instanceof Secret);
   throw new WechatRefusal(dialect, errcode, readable(answer['errmsg'], sent), carriesCredential);
+}
+
+/** The errcode of an answer that refuses, whatever else is in it; nothing if it does not, or is none of WeChat's. */
+export function errcodeIn(text: string): number | undefined {
+  try {
+    return errcodeOf(parseAnswer(text)) || undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function errcodeOf(answer: WechatAnswer): number {
+  const written = 'errcode' in answer ? answer['errcode'] : 0;
+  if (written === 0) return 0;
+  const errcode = Number(written);
+  // In quotes it is none of WeChat's, but what it says is plain; unless it says that all is well.
+  if (!/^-?\d+$/.test(String(written)) || errcode === 0) throw new WechatNonsense('its errcode is not a number');
+  return errcode;
 }
 
 function parseAnswer(text: string): WechatAnswer {

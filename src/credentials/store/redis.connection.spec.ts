@@ -88,7 +88,11 @@ describe('a store on a cluster', () => {
     if (!one || !other) throw new Error('there are two');
     try {
       const heard = new Promise<string | undefined>((resolve) => {
-        other.follow({ hear: (_name, { entry }) => resolve(entry.credential?.value), mourn: () => Promise.resolve() });
+        other.follow({
+          knows: () => true,
+          hear: (_name, { entry }) => resolve(entry.credential?.value),
+          mourn: () => Promise.resolve(),
+        });
       });
       const { lease } = await one.grant(NAME, 0);
       expect(lease).toBeDefined();
@@ -125,7 +129,11 @@ describe('a store that wants to know who asks', () => {
     if (!one || !other) throw new Error('there are two');
     try {
       const heard = new Promise((resolve) => {
-        other.follow({ hear: (_name, { entry }) => resolve(entry.credential?.value), mourn: () => Promise.resolve() });
+        other.follow({
+          knows: () => true,
+          hear: (_name, { entry }) => resolve(entry.credential?.value),
+          mourn: () => Promise.resolve(),
+        });
       });
       const { lease } = await one.grant(NAME, 0);
       if (lease) await one.commit(lease, entryOf('one'));

@@ -133,6 +133,10 @@ class Hub implements Follower, Clock {
     this.remoteMs += ms;
   }
 
+  knows(name: string): boolean {
+    return !name.startsWith('stranger');
+  }
+
   hear(name: string, stored: Stored): void {
     this.heard.push([name, stored]);
   }
@@ -450,6 +454,73 @@ describe('the store that hubs share', () => {
       expect(await hub.read('crm')).toEqual({});
       expect(hub.events).toEqual([{ event: 'store-damaged', name: 'crm' }]);
     });
+
+    it('tells of what does not open once, and again when it was whole in between', async () => {
+      const hub = await open();
+      await hub.write('shop', 'A');
+      for (let time = 0; time < 3; time += 1) {
+        await redis.ask('HSET', keyOf('shop'), 'entry', 'hush');
+        for (let look = 0; look < 5; look += 1) await hub.read('shop');
+        await hub.write('shop', 'B');
+        await hub.read('shop');
+      }
+      expect(hub.events).toEqual(Array.from({ length: 3 }, () => ({ event: 'store-damaged', name: 'shop' })));
+    });
+
+    it('has no ear for names that are none of its own, however many are published or listed', async () => {
+      const hub = await open();
+      await hub.write('shop', 'A');
+      for (let i = 0; i < 100; i += 1) {
+        const message = ['9', `stranger-${i}`, 'hush', '9', ''];
+        await redis.ask('PUBLISH', `{${prefix}}:changes`, JSON.stringify(message));
+        await redis.ask('ZADD', `{${prefix}}:changes`, '1', `stranger-${i}`);
+        await redis.ask('HSET', keyOf(`stranger-${i}`), 'entry', 'hush', 'revision', '1');
+      }
+      await hub.write('shop', 'B');
+      await until(() => hub.valueOf('shop') === 'B');
+      hub.pass(2000);
+      await hub.store.catchUp();
+      expect(hub.events).toEqual([]);
+      expect(new Set(hub.heard.map(([name]) => name))).toEqual(new Set(['shop']));
+    });
+
+    it.each([
+      ['a change without a number', ['ZADD', 'changes', 'inf', 'shop']],
+      ['a thousand of them', ['ZADD', 'changes', ...Array.from({ length: 1000 }, (_, i) => ['inf', `x${i}`]).flat()]],
+      ['a change that nobody has counted', ['ZADD', 'changes', '1000000', 'shop']],
+      ['a count that is none', ['SET', 'changes:count', 'inf']],
+      ['a count that is a text', ['SET', 'changes:count', 'many']],
+      ['a count that goes no further', ['SET', 'changes:count', '9223372036854775807']],
+      ['no count', ['DEL', 'changes:count']],
+      ['a list of changes that is a text', ['SET', 'changes', 'x']],
+    ])(
+      'is itself again once %s is taken away, and what was written since is heard',
+      async (_, [command, key, ...rest]) => {
+        const [hub, other] = [await open(), await open()];
+        await hub.write('shop', 'A');
+        await redis.ask(command ?? '', `{${prefix}}:${key}`, ...rest);
+        for (let look = 0; look < 3; look += 1) {
+          for (const each of [hub, other]) {
+            each.pass(2000);
+            await each.store.catchUp();
+          }
+        }
+        await redis.ask('DEL', `{${prefix}}:changes`, `{${prefix}}:changes:count`);
+        other.isDeaf = true;
+        for (const each of [hub, other]) {
+          each.pass(2000);
+          await each.store.catchUp();
+        }
+        await hub.write('shop', 'B');
+        other.pass(2000);
+        await other.store.catchUp();
+        expect([other.store.status.reachable, other.valueOf('shop')]).toEqual([true, 'B']);
+        const before = other.events.length;
+        other.pass(2000);
+        await other.store.catchUp();
+        expect(other.events.slice(before)).toEqual([]);
+      },
+    );
 
     it('opens all the same when it is the newest entry that is damaged', async () => {
       await (await open()).write('shop', 'A');

@@ -85,6 +85,8 @@ export class RedisStore extends Store {
   private recoveredAt = -Infinity;
   private current: Omit<StoreStatus, 'faults'>;
   private readonly faults = new Set<StoreFault>();
+  /** What did not open when it was read last, so that it is told once. */
+  private readonly damaged = new Set<string>();
   private isMourning = false;
   private isClosed = false;
   private follower: Follower | undefined;
@@ -254,19 +256,20 @@ export class RedisStore extends Store {
       const [, server, total, oldest, changes, policy, refusal] = await this.news(asked);
       this.note('eviction', policy !== WANTED_POLICY);
       if (refused) for (const fault of WRITE_FAULTS) this.note(fault, fault === refusal);
-      if (server !== this.server || Number(total) < since || this.isStrange) {
+      if (server !== this.server || numberOf(total) < since || this.isStrange) {
         await this.meet();
         this.recoveredAt = this.surroundings.clock.now() + RECOVERY_MS;
         this.surroundings.tell({ event: 'store-changed' });
         return this.mourn();
       }
       if (Number(oldest) > since + 1) {
-        this.heard = Number(total);
+        this.heard = numberOf(total);
         return this.mourn();
       }
       const names = changes.filter((_, i) => i % 2 === 0);
-      for (const [name, stored] of await this.load(names)) this.follower?.hear(name, stored);
-      this.heard = Math.max(this.heard, Number(changes.at(-1) ?? 0));
+      const known = names.filter((name) => this.follower?.knows(name));
+      for (const [name, stored] of await this.load(known)) this.follower?.hear(name, stored);
+      this.heard = Math.max(this.heard, numberOf(changes.at(-1) ?? ''));
       if (names.length < CHANGES_AT_ONCE) return;
     }
   }
@@ -283,7 +286,9 @@ export class RedisStore extends Store {
     // One before this was not heard.
     else if (Number(number) > this.heard) this.lookAt = 0;
     try {
-      if (this.server !== undefined) this.follower?.hear(name, this.readRecord(name, shown));
+      if (this.server !== undefined && this.follower?.knows(name)) {
+        this.follower.hear(name, this.readRecord(name, shown));
+      }
     } catch (error) {
       // Nobody waits for an answer here; the next look comes to the same.
       if (!(error instanceof StoreUnreachable)) throw error;
@@ -305,11 +310,11 @@ export class RedisStore extends Store {
       this.cipher = new Cipher(this.foundKeys.flatMap((each) => parseKeys(each) ?? []));
     }
     // Whoever cannot open the newest entry has another key than the other hubs.
-    const [, , , , [newest]] = await this.news([String(Number(total) - 1), '1', '']);
+    const [, , , , [newest]] = await this.news([String(numberOf(total) - 1), '1', '']);
     if (newest !== undefined) await this.read([newest]);
     this.server = server;
     this.isStrange = false;
-    this.heard = Number(total);
+    this.heard = numberOf(total);
     return policy;
   }
 
@@ -376,7 +381,9 @@ export class RedisStore extends Store {
 
   private unseal(name: string, sealed: string): Entry {
     try {
-      return JSON.parse(this.cipher.open(name, Buffer.from(sealed, 'base64'))) as Entry;
+      const entry = JSON.parse(this.cipher.open(name, Buffer.from(sealed, 'base64'))) as Entry;
+      this.damaged.delete(name);
+      return entry;
     } catch (error) {
       if (error instanceof UnknownKey) {
         // Whoever cannot read what others wrote must not act as if nothing were there.
@@ -387,10 +394,16 @@ export class RedisStore extends Store {
             : 'what is there is sealed with another key than the one that lies there: give all hubs the same STORE_KEY or, if none has any, take away what is there',
         );
       }
-      this.surroundings.tell({ event: 'store-damaged', name });
+      if (!this.damaged.has(name)) this.surroundings.tell({ event: 'store-damaged', name });
+      this.damaged.add(name);
       return {};
     }
   }
+}
+
+/** The number of a change. Whoever may write may write anything in its place, which must not be kept here for ever. */
+function numberOf(text: string): number {
+  return /^\d{1,15}$/.test(text) ? Number(text) : 0;
 }
 
 /** A change as it was published, if it is one: whoever may publish may publish anything. */

@@ -64,7 +64,11 @@ describe('sealing anew what is in Redis', () => {
   it('changes neither revision nor lease nor doubt, and hubs at work notice nothing', async () => {
     const [holder, reader] = [await storeWith(old, newer), await storeWith(newer, old)];
     const heard: string[] = [];
-    reader.follow({ hear: (name) => heard.push(name), mourn: () => Promise.resolve(void heard.push('mourned')) });
+    reader.follow({
+      knows: () => true,
+      hear: (name) => heard.push(name),
+      mourn: () => Promise.resolve(void heard.push('mourned')),
+    });
     const { lease } = await holder.grant('shop', 0, entryOf('one'));
     const { stored } = await reader.grant('shop', 1);
     await until(() => Promise.resolve(heard.length > 0));

@@ -58,6 +58,8 @@ export interface Granted extends Written {
 
 /** Is told what other hubs write. */
 export interface Follower {
+  /** Whether anybody here wants to hear of a name: others may write of whatever they like. */
+  knows(name: string): boolean;
   hear(name: string, stored: Stored): void;
   /**
    * The store may have lost some of what it had, or changed more than can be told one by one: whoever remembers something

@@ -8,6 +8,7 @@ if ARGV[3] ~= '' then
   local reply = redis.pcall('SET', KEYS[2], redis.call('GET', KEYS[2]) or '0')
   refusal = string.match(reply.err or '', '^-?(%u+)') or ''
 end
+local total = redis.call('GET', KEYS[2]) or '0'
 local oldest = 0
 if redis.call('ZCARD', KEYS[1]) >= CHANGES_REMEMBERED then
   oldest = tonumber(redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')[2])
@@ -15,9 +16,10 @@ end
 return {
   integer(now),
   process(),
-  redis.call('GET', KEYS[2]) or '0',
+  total,
   integer(oldest),
-  redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. ARGV[1], '+inf', 'WITHSCORES', 'LIMIT', 0, ARGV[2]),
+  -- What is numbered beyond the count is no change of a hub's: who took it for one would wait for news from there on.
+  redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. ARGV[1], total, 'WITHSCORES', 'LIMIT', 0, ARGV[2]),
   policy(),
   refusal,
 }
