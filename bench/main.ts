@@ -4,6 +4,7 @@ import { number, shown, table } from './figures.js';
 import { fleet, type Period } from './fleet.js';
 import { gateway } from './gateway.js';
 import { handOut } from './hand-out.js';
+import { boot } from './boot.js';
 import { door } from './door.js';
 import { type Latency } from './hostile.js';
 import { type Footprint, footprint } from './memory.js';
@@ -16,6 +17,9 @@ const MEMORY_BAR = { apps: 10_000, mb: 300 };
 /** The tick must not grow; less than this is the noise of a busy machine. */
 const GROWTH_BAR = 1.5;
 const STORE_ROUNDS = 3;
+const BOOT_ROUNDS = 7;
+const BOOT_BAR_MS = 1000;
+const IDLE_BAR_MB = 110;
 /** The busiest hub of a fleet, as a multiple of the mean. */
 const SHARE_BAR = 1.5;
 const COMMANDS_BAR = 6;
@@ -80,6 +84,7 @@ const benchmarks: Readonly<Record<string, () => Promise<void>>> = {
   fleet: showFleet,
   propagation: showPropagation,
   door: showDoor,
+  boot: showBoot,
 };
 const names = options.only === undefined ? Object.keys(benchmarks) : [options.only];
 for (const name of names) {
@@ -295,6 +300,22 @@ async function showPropagation(): Promise<void> {
   );
   say(`Commands that Redis was given: ${commands.join(', ')}\n\n`);
   verdicts.push(judged(`Redis commands for ${number(READS)} reads: ${number(commandsOfReads)}`, commandsOfReads, 0));
+}
+
+async function showBoot(): Promise<void> {
+  const { readyMs, idleMb } = await boot(BOOT_ROUNDS);
+  say(
+    table(
+      `The start of a hub with one app: ${BOOT_ROUNDS} of them, median (min–max)`,
+      ['what', 'figure'],
+      [
+        ['ms to the first answer', shown(readyMs)],
+        ['resident MB when idle', shown(idleMb, 1)],
+      ],
+    ),
+  );
+  verdicts.push(judged(`A start: ${number(readyMs.median)} ms`, readyMs.median, BOOT_BAR_MS));
+  verdicts.push(judged(`An idle hub: ${number(idleMb.median, 1)} MB`, idleMb.median, IDLE_BAR_MB));
 }
 
 async function showDoor(): Promise<void> {
