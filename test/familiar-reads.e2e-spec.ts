@@ -56,13 +56,15 @@ async function answerTo(target: string, [, method, ...lines]: (typeof WAYS)[numb
   return lasting(reply).replace(/"(expires_in|expires_at|refresh_after)":("[^"]*"|\d+)/g, '$1');
 }
 
+/** Members of a record that are its own. */
+const OWN = new Set(['seq', 'time', 'request', 'prev', 'mac', 'hash']);
+
 /** The records, but for what is another one each time. */
 function records(): unknown[] {
   const lines = readFileSync(audit, 'utf8').trimEnd().split('\n');
   return lines.map((line) => {
-    const record = JSON.parse(line) as Record<string, unknown>;
-    for (const own of ['seq', 'time', 'request', 'prev', 'mac', 'hash']) delete record[own];
-    return record;
+    const members = Object.entries(JSON.parse(line) as Record<string, unknown>);
+    return Object.fromEntries(members.filter(([member]) => !OWN.has(member)));
   });
 }
 
