@@ -17,6 +17,7 @@ import {
 import { fleet, type Period } from './fleet.js';
 import { gateway } from './gateway.js';
 import { CASES, handOut } from './hand-out.js';
+import { boot } from './boot.js';
 import { door } from './door.js';
 import { type Latency } from './hostile.js';
 import { type Footprint, footprint } from './memory.js';
@@ -37,6 +38,9 @@ const MEMORY_BAR = { apps: 10_000, mb: 300 };
 /** The tick must not grow; less than this is the noise of a busy machine. */
 const GROWTH_BAR = 1.5;
 const STORE_ROUNDS = 3;
+const BOOT_ROUNDS = 7;
+const BOOT_BAR_MS = 1000;
+const IDLE_BAR_MB = 110;
 /** The busiest hub of a fleet, as a multiple of the mean. */
 const SHARE_BAR = 1.5;
 const COMMANDS_BAR = 6;
@@ -108,6 +112,7 @@ const benchmarks: Readonly<Record<string, () => Promise<void>>> = {
   fleet: showFleet,
   propagation: showPropagation,
   door: showDoor,
+  boot: showBoot,
 };
 const names = options.only === undefined ? Object.keys(benchmarks) : [options.only];
 const paper = options.write ? new Paper(Object.keys(benchmarks), options.only === undefined) : undefined;
@@ -390,6 +395,22 @@ async function showPropagation(): Promise<void> {
   );
   say(`Commands that Redis was given: ${commands.join(', ')}.`);
   verdicts.push(judged(`Redis commands for ${number(READS)} reads: ${number(commandsOfReads)}`, commandsOfReads, 0));
+}
+
+async function showBoot(): Promise<void> {
+  const { readyMs, idleMb } = await boot(BOOT_ROUNDS);
+  say(
+    table(
+      `The start of a hub with one app: ${BOOT_ROUNDS} of them, median (min–max)`,
+      ['what', 'figure'],
+      [
+        ['ms to the first answer', shown(readyMs)],
+        ['resident MB when idle', shown(idleMb, 1)],
+      ],
+    ),
+  );
+  verdicts.push(judged(`A start: ${number(readyMs.median)} ms`, readyMs.median, BOOT_BAR_MS));
+  verdicts.push(judged(`An idle hub: ${number(idleMb.median, 1)} MB`, idleMb.median, IDLE_BAR_MB));
 }
 
 async function showDoor(): Promise<void> {

@@ -21,9 +21,7 @@ import { type Clock, SteadyClock } from './credentials/clock.js';
 import { CredentialsService } from './credentials/credentials.service.js';
 import { HandOuts } from './credentials/hand-outs.js';
 import { type HubEvent, Journal } from './credentials/journal.js';
-import { EmbeddedStore } from './credentials/store/embedded.store.js';
-import { RedisConnection } from './credentials/store/redis.connection.js';
-import { RedisStore } from './credentials/store/redis.store.js';
+import type { RedisStore } from './credentials/store/redis.store.js';
 import { type Store, type StoreEvent, StoreUnreachable } from './credentials/store/store.js';
 import { ClientBudgets } from './http/client-budgets.js';
 import { HubAdapter } from './http/hub.adapter.js';
@@ -35,7 +33,6 @@ import { sourceAddressOf, sourceNetworkOf } from './http/source-address.js';
 import { hubLogger } from './hub.logger.js';
 import { Metrics } from './metrics/metrics.js';
 import { MetricsServer } from './metrics/metrics.server.js';
-import { OpenapiController } from './openapi/openapi.controller.js';
 import { PLATFORMS } from './wechat/platforms/index.js';
 import type { App } from './wechat/platforms/platform.js';
 
@@ -58,12 +55,18 @@ class StrictPipe extends StandardSchemaValidationPipe {
 
 /**
  * Opens the store that is configured. A shared one that does not answer is waited for a little, and then in the
- * background: it is there for all hubs, and none of them can do anything about it.
+ * background: it is there for all hubs, and none of them can do anything about it. Only the store that is wanted is loaded: what
+ * speaks to Redis is large, and a hub on its own has no use for it.
  */
 async function openStore(settings: Settings, clock: Clock, journal: Journal): Promise<Store> {
   const { redis, redisPrefix, dataDir, storeKeys } = settings;
   const tell = (event: StoreEvent): void => journal.tell(event);
-  if (!redis) return EmbeddedStore.open(dataDir, clock, storeKeys, tell);
+  if (!redis) {
+    const { EmbeddedStore } = await import('./credentials/store/embedded.store.js');
+    return EmbeddedStore.open(dataDir, clock, storeKeys, tell);
+  }
+  const { RedisConnection } = await import('./credentials/store/redis.connection.js');
+  const { RedisStore } = await import('./credentials/store/redis.store.js');
   const connection = new RedisConnection(redis);
   try {
     const store = new RedisStore({ redis: connection, clock, tell }, prefixIn(redis, redisPrefix), storeKeys);
@@ -109,7 +112,7 @@ function logOf(clock: Clock): (event: HubEvent) => void {
 }
 
 /** The version of this program. */
-function versionOfHub(): string {
+export function versionOfHub(): string {
   const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
     version: string;
   };
@@ -189,7 +192,6 @@ export class Hub {
       app.useGlobalFilters(errors);
       adapter.openLane(new ReadLane({ verifier, budgets, handOuts: app.get(HandOuts), errors }));
       await app.init();
-      app.get(OpenapiController).describe(app, version);
       if (settings.metricsPort !== undefined) {
         metricsServer = await MetricsServer.listen(settings.metricsPort, metrics);
       }

@@ -276,8 +276,10 @@ describe('the audit', () => {
         { ...record, outcome: 'in-force' },
         { event: 'refusal' },
       ]);
-      expect(Object.keys(lines[1] ?? {}).sort()).toEqual(
-        [...Object.keys(record), ...['audit', 'seq', 'time', 'outcome', 'replica', 'prev', 'mac', 'hash']].sort(),
+      // Of records that are written together, only the last is signed.
+      const members = Object.keys(lines[1] ?? {}).filter((member) => member !== 'mac');
+      expect(members.sort()).toEqual(
+        [...Object.keys(record), ...['audit', 'seq', 'time', 'outcome', 'replica', 'prev', 'hash']].sort(),
       );
     }
     // The same value, written differently, is no change.

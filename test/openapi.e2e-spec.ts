@@ -7,6 +7,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { newKey } from '../src/config/random-keys.js';
+import { describeHub } from '../src/describe.js';
 import { HubAdapter } from '../src/http/hub.adapter.js';
 import { OPERATIONS } from '../src/openapi/operations.js';
 import { type Asking, type Reply, Stage, tokenFor } from './hub.fixture.js';
@@ -263,6 +264,10 @@ describe('the document', () => {
     const { paths } = (await other.ask('/openapi.json', { token: null })).json as unknown as Document;
     await other.strike();
     expect(Object.keys(paths)).toEqual(Object.keys(reader.document.paths).filter((path) => path !== '/metrics'));
+  });
+
+  it('is what the source says now, and no older build', async () => {
+    expect(reader.document).toEqual(JSON.parse(JSON.stringify(await describeHub())));
   });
 
   it('is that of this version, under its licence', () => {

@@ -76,6 +76,11 @@ describe('what comes from others', () => {
     expect(components.filter(({ hashes }) => hashes.length === 0)).toEqual([]);
   });
 
+  it('is in the image only if a hub that runs needs it: not what its API is described with', () => {
+    const told = sbom('--omit-optional').components.map(({ name }) => name);
+    expect(told.filter((name) => name.includes('swagger'))).toEqual([]);
+  });
+
   it('is pinned where it builds and tests, and may do nothing there but read', () => {
     for (const file of readdirSync(new URL('../.github/workflows', import.meta.url))) {
       const text = read(`.github/workflows/${file}`);

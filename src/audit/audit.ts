@@ -1,7 +1,8 @@
 import { hostname } from 'node:os';
 import { type Asking, type ClientRequest, clientOf } from '../auth/client.guard.js';
+import { Recent } from '../auth/recent.js';
 import { AUDIT_ON_STDOUT, type AuditSettings } from '../config/environment.js';
-import { NOTHING_YET } from './chain.js';
+import { membersOf, NOTHING_YET } from './chain.js';
 import { FileSink, type Opened } from './file.sink.js';
 import { AuditKeys } from './keys.js';
 import type { AuditRecord } from './record.js';
@@ -25,8 +26,12 @@ export interface Witness {
   tell(event: AuditEvent): void;
 }
 
+/** Clients, each with an app and an address, whose names stand ready. */
+const MOST_ASKERS = 10_000;
+
 /** Keeps records of who was given what, on whose word what was done, and who was refused; or nothing, if it is off. */
 export class Audit {
+  private readonly askers = new Recent<string>(MOST_ASKERS);
   private readonly strangers = new Strangers((record) => this.note(record));
 
   private constructor(
@@ -72,7 +77,7 @@ export class Audit {
   async give(request: ClientRequest, record: AuditRecord): Promise<void> {
     if (!this.trail) return;
     try {
-      await this.trail.append(record, this.askedBy(request));
+      await this.trail.append(record, this.askedIn(request));
     } catch (error) {
       if (!(error instanceof NotRecorded)) throw error;
       if (this.trail.status.isRequired) throw new AuditUnavailable();
@@ -107,6 +112,22 @@ export class Audit {
   /** Goes over to a new file, if the old one was renamed. */
   reopen(): void {
     this.file?.reopen();
+  }
+
+  /**
+   * Who asks, as members of a line. All but the id of the request is the same in one request after another, and the id
+   * has no character that JSON would write otherwise.
+   */
+  private askedIn(request: ClientRequest): string {
+    const { about, requestId } = request;
+    const source = this.witness.sourceAddressOf(request);
+    const key = `${request.client.name} ${about ?? ''} ${source}`;
+    let who = this.askers.get(key);
+    if (who === undefined) {
+      who = membersOf({ client: request.client.name, app: about, source });
+      this.askers.set(key, who);
+    }
+    return `${who},"request":"${requestId}"`;
   }
 
   /** Who asks, and whence. Strangers have no name, and what they ask about may be anything. */

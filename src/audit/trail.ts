@@ -125,10 +125,10 @@ export class Trail {
   /**
    * Ends when the record is written.
    * @param record once given, it does not change.
-   * @param asked who asked for it, where that is not in it.
+   * @param asked who asked for it, where that is not in it: members of the line, as they stand in JSON.
    * @throws NotRecorded when it cannot be, or not in time.
    */
-  append(record: AuditRecord, asked?: Partial<AuditRecord>): Promise<void> {
+  append(record: AuditRecord, asked?: string): Promise<void> {
     const { waiting } = this;
     if (this.isStalled || waiting.records.length >= MOST_WAITING) {
       this.failures += 1;
@@ -136,7 +136,7 @@ export class Trail {
       return Promise.reject(new NotRecorded());
     }
     const members = `${this.time()},${this.textOf(record)}`;
-    waiting.records.push(asked ? `${members},${membersOf(asked)}` : members);
+    waiting.records.push(asked === undefined ? members : `${members},${asked}`);
     this.start();
     return waiting.written;
   }
@@ -223,23 +223,25 @@ export class Trail {
     const all = [...ahead.filter((members) => members !== undefined), ...batch.records];
     const before = all.length - batch.records.length;
     const milestones: Milestone[] = [];
+    const parts: Buffer[] = [];
     let { last } = this;
-    let text = ending.isLineEnded ? '' : '\n';
+    let lines = ending.isLineEnded ? [] : ['\n'];
+    let end = 0;
     for (const [i, members] of all.entries()) {
       // What is said of the audit itself is, too: what is torn is closed off by nothing less.
       const isSigned = i < before || i === all.length - 1 || i % SIGNED_EVERY === SIGNED_EVERY - 1;
       const { line, link } = chained(`${members},${signature}`, last, isSigned ? keys : undefined);
       last = link;
-      text += line;
+      lines.push(line);
       if (!isSigned) continue;
-      milestones.push({
-        link,
-        end: Buffer.byteLength(text),
-        records: Math.max(0, i + 1 - before),
-        tellsOfGap: trouble !== undefined && i + 1 >= before,
-      });
+      const part = Buffer.from(lines.join(''));
+      parts.push(part);
+      lines = [];
+      end += part.length;
+      const records = Math.max(0, i + 1 - before);
+      milestones.push({ link, end, records, tellsOfGap: trouble !== undefined && i + 1 >= before });
     }
-    return { bytes: Buffer.from(text), milestones };
+    return { bytes: Buffer.concat(parts), milestones };
   }
 
   private tornMember(torn: Buffer): string {

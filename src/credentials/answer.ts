@@ -23,19 +23,40 @@ export interface Times {
 /** After a renewal is due it takes a moment; asking right at the instant would give the old value once more. */
 const RENEWAL_TAKES_MS = 2000;
 
-/** Writes a credential down for a client: honest about the life that is left at this moment. */
-export function viewOf(credential: Credential, { app, appid, type }: Subject, times: Times): CredentialView {
-  const expiresIn = secondsLeft(credential, times.now);
-  const refreshAfter = Math.ceil((times.renewalAt + RENEWAL_TAKES_MS - times.now) / 1000);
-  const life = {
+/** What is left of a credential at some moment, for a client: it is the same for a good part of a second. */
+interface Life {
+  readonly expiresIn: number;
+  /** Epoch seconds of the wall clock. */
+  readonly expiresAt: number;
+  readonly refreshAfter: number;
+}
+
+/** Honest about the life that is left at this moment. */
+function lifeOf(credential: Credential, { now, drift, renewalAt }: Times): Life {
+  const expiresIn = secondsLeft(credential, now);
+  const refreshAfter = Math.ceil((renewalAt + RENEWAL_TAKES_MS - now) / 1000);
+  return {
+    expiresIn,
+    expiresAt: Math.floor((now + drift) / 1000) + expiresIn,
+    refreshAfter: Math.min(expiresIn, Math.max(1, refreshAfter)),
+  };
+}
+
+/** Writes a credential down for a client. */
+export function viewOf(credential: Credential, subject: Subject, times: Times): CredentialView {
+  return written(credential, subject, lifeOf(credential, times));
+}
+
+function written(credential: Credential, { app, appid, type }: Subject, life: Life): CredentialView {
+  const rest = {
     version: credential.version,
-    expires_in: expiresIn,
-    expires_at: new Date(times.now + times.drift + expiresIn * 1000).toISOString().replace(/\.\d+Z$/, 'Z'),
-    refresh_after: Math.min(expiresIn, Math.max(1, refreshAfter)),
+    expires_in: life.expiresIn,
+    expires_at: new Date(life.expiresAt * 1000).toISOString().replace(/\.\d+Z$/, 'Z'),
+    refresh_after: life.refreshAfter,
   };
   return type === undefined
-    ? { app, appid, kind: 'access-token', access_token: credential.value, ...life }
-    : { app, appid, kind: 'ticket', type, ticket: credential.value, ...life };
+    ? { app, appid, kind: 'access-token', access_token: credential.value, ...rest }
+    : { app, appid, kind: 'ticket', type, ticket: credential.value, ...rest };
 }
 
 /** Whether the client has this very version already, and is given nothing new. */
@@ -49,14 +70,14 @@ export type Format = 'text' | 'json';
 
 /**
  * Sends a credential as text or JSON, whichever the client prefers, or 304 when it has this very version.
- * @param view for where it is sent as JSON.
+ * @param about for where it is sent as JSON.
  */
 export function send(
   request: IncomingMessage,
   response: ServerResponse,
   credential: Credential,
   preferred: Format,
-  view: () => CredentialView,
+  about: () => readonly [Subject, Times],
 ): void {
   const { unchanged, text } = headsOf(credential);
   if (hasVersion(request, credential)) {
@@ -64,8 +85,8 @@ export function send(
   } else if (formatFor(request.headers.accept, preferred) === 'text') {
     response.writeHead(200, text).end(credential.value);
   } else {
-    const body = JSON.stringify(view());
-    response.writeHead(200, [...unchanged, ...contentOf('application/json', body)]).end(body);
+    const { head, body } = jsonOf(credential, ...about());
+    response.writeHead(200, head).end(body);
   }
 }
 
@@ -85,6 +106,34 @@ function headsOf(credential: Credential): Heads {
     heads.set(credential, (made = { unchanged, text: [...unchanged, ...contentOf('text/plain', credential.value)] }));
   }
   return made;
+}
+
+/** A credential in JSON, as it was written down last. */
+interface Json {
+  readonly app: string;
+  readonly life: Life;
+  readonly head: string[];
+  readonly body: string;
+}
+
+const jsons = new WeakMap<Credential, Json>();
+
+/** It is written anew when another second is left, and when the app has another name. */
+function jsonOf(credential: Credential, subject: Subject, times: Times): Json {
+  const life = lifeOf(credential, times);
+  const known = jsons.get(credential);
+  if (known?.app === subject.app && isSame(known.life, life)) return known;
+  const body = JSON.stringify(written(credential, subject, life));
+  const head = [...headsOf(credential).unchanged, ...contentOf('application/json', body)];
+  const made = { app: subject.app, life, head, body };
+  jsons.set(credential, made);
+  return made;
+}
+
+function isSame(one: Life, other: Life): boolean {
+  return (
+    one.expiresIn === other.expiresIn && one.expiresAt === other.expiresAt && one.refreshAfter === other.refreshAfter
+  );
 }
 
 function contentOf(type: string, body: string): string[] {

@@ -19,7 +19,10 @@ type TicketQuery = z.infer<typeof ticketQuery>;
 /** As long as a name in the DNS can be. */
 const LONGEST_HOST = 253;
 
-/** Hands out credentials, and hears what clients have to say about them. */
+/**
+ * Hands out credentials, and hears what clients have to say about them. Of its reads, all that decides is in the guard's
+ * verifier, the budgets and {@link HandOuts}: a familiar target goes there by the read lane, past whatever stands here.
+ */
 @Controller()
 @UseGuards(ClientGuard)
 export class CredentialsController {

@@ -1,11 +1,11 @@
 import type { App } from '../wechat/platforms/platform.js';
 import type { Wechat } from '../wechat/wechat.client.js';
 import type { Clock } from './clock.js';
-import { DueList } from './due-list.js';
 import type { BudgetLimits } from './allowance.js';
 import { HostedApp } from './hosted-app.js';
 import type { HubEvent } from './journal.js';
-import type { AppEvent, Outside, Sleeper } from './outside.js';
+import type { AppEvent, Outside, Renewable } from './outside.js';
+import { Renewals } from './renewals.js';
 import {
   type Follower,
   NOTHING_STORED,
@@ -15,8 +15,6 @@ import {
   StoreUnreachable,
 } from './store/store.js';
 
-/** How many renewals may be under way at once: enough for ten thousand apps, few enough not to look like an attack. */
-const RENEWALS_AT_ONCE = 32;
 /** A wall clock that differs from the steady one by more than this was moved, and not just disciplined. */
 const MOVED_CLOCK_MS = 2000;
 
@@ -45,14 +43,13 @@ const COMPARE_EVERY_MS = 10_000;
 
 /** The cache: every credential of every configured app, and the clockwork that keeps them good. */
 export class CredentialsService implements Follower {
-  private readonly due = new DueList<Sleeper>();
-  private readonly outside: Outside<AppEvent>;
+  private readonly renewals: Renewals;
+  private readonly outside: Outside<AppEvent, Renewable>;
   private apps: ReadonlyMap<string, HostedApp> = new Map();
   private listeners: ReadonlyMap<string, Listener> = new Map();
   private uncompared: Iterator<[string, Listener], undefined> = this.listeners.entries();
   private compareAt = -Infinity;
   private applying: Promise<void> = Promise.resolve();
-  private renewing = 0;
   private drift = 0;
   private isDraining = false;
 
@@ -61,6 +58,10 @@ export class CredentialsService implements Follower {
     private readonly rotations: BudgetLimits,
   ) {
     const { clock, store, replica, random, sleep } = surroundings;
+    this.renewals = new Renewals(
+      () => clock.now(),
+      () => this.renewDue(),
+    );
     this.outside = {
       now: () => clock.now(),
       replica,
@@ -70,8 +71,8 @@ export class CredentialsService implements Follower {
       tell: (event) => {
         surroundings.tell(event);
       },
-      wake: (sleeper, at) => {
-        this.due.set(sleeper, at);
+      wake: (app, at) => {
+        this.renewals.set(app, at);
       },
     };
     store.follow(this);
@@ -93,7 +94,8 @@ export class CredentialsService implements Follower {
 
   /** Whether there is anything at all that clients can be given. */
   hasUsable(): boolean {
-    return [...this.apps.values()].some((app) => [...app.kept.values()].some(({ status }) => status.usable));
+    for (const { kept } of this.apps.values()) for (const { status } of kept.values()) if (status.usable) return true;
+    return false;
   }
 
   /** Every app by its name. */
@@ -136,20 +138,13 @@ export class CredentialsService implements Follower {
     this.followWallClock();
     void this.surroundings.store.catchUp();
     void this.compareSome();
-    while (!this.isDraining && this.renewing < RENEWALS_AT_ONCE) {
-      const sleeper = this.due.take(this.clock.now());
-      if (!sleeper) return;
-      this.renewing += 1;
-      void sleeper.wake().finally(() => {
-        this.renewing -= 1;
-        this.renewDue();
-      });
-    }
+    this.renewals.begin();
   }
 
   /** Begins nothing new; ends when every call to WeChat that is under way has ended and its outcome is stored. */
   async drain(): Promise<void> {
     this.isDraining = true;
+    this.renewals.stop();
     await this.applying;
     await Promise.all([...this.apps.values()].map((app) => app.close()));
   }

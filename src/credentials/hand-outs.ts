@@ -4,7 +4,7 @@ import type { AuditRecord } from '../audit/record.js';
 import type { ClientRequest } from '../auth/client.guard.js';
 import { Recent } from '../auth/recent.js';
 import { appFor } from './access.js';
-import { type Format, hasVersion, send, viewOf } from './answer.js';
+import { type Format, hasVersion, send, type Subject, type Times, viewOf } from './answer.js';
 import type { CredentialsService } from './credentials.service.js';
 import type { HostedApp } from './hosted-app.js';
 import type { Credential } from './policy.js';
@@ -89,7 +89,7 @@ export class HandOuts {
           : { ...recordOf('rotation', outcome, credential, type), shown: refused },
       );
     }
-    send(request, response, credential, preferred, () => this.view(credential, source, read.app, app, type));
+    send(request, response, credential, preferred, () => this.about(source, read.app, app, type));
   }
 
   /** The record of a hand-out, the same for all who are given the same. */
@@ -100,10 +100,14 @@ export class HandOuts {
   }
 
   /** A credential as it is written down for a client at this moment. */
-  view(credential: Credential, source: Source, name: string, app: HostedApp, type?: string): CredentialView {
+  view(credential: Credential, source: Source, name: string, app: HostedApp): CredentialView {
+    return viewOf(credential, ...this.about(source, name, app));
+  }
+
+  private about(source: Source, app: string, { appid }: HostedApp, type?: string): readonly [Subject, Times] {
     const { clock } = this.credentials;
     const times = { now: clock.now(), drift: clock.drift(), renewalAt: source.renewalAt };
-    return viewOf(credential, { app: name, appid: app.appid, ...(type !== undefined && { type }) }, times);
+    return [{ app, appid, ...(type !== undefined && { type }) }, times];
   }
 }
 

@@ -5,7 +5,7 @@ import { jssdkSignature } from '../wechat/jssdk.js';
 import type { Wechat, WechatAnswer, WechatCall } from '../wechat/wechat.client.js';
 import type { Dialect } from '../wechat/wechat.error.js';
 import { Budget, type BudgetLimits } from './allowance.js';
-import type { AppEvent, Circumstances, Outside, Verdict } from './outside.js';
+import type { AppEvent, Circumstances, Outside, Renewable, SourceEvent, Verdict } from './outside.js';
 import type { Credential } from './policy.js';
 import { Source } from './source.js';
 import { Closed, NotReplaced, Unavailable, Undecided } from './unavailable.js';
@@ -26,8 +26,45 @@ const PROBE_APART_MS = 10_000;
 /** Reports come in crowds: a moment's patience lets a crowd share one question. */
 const CROWD_MS = 250;
 
+/** The world as one credential of an app sees it. There are hundreds of thousands of these, so what they have in common is the app's. */
+class OutsideOf implements Outside {
+  constructor(
+    private readonly app: HostedApp,
+    private readonly kind: string,
+    private readonly ofApp: Outside<AppEvent, Renewable>,
+  ) {}
+
+  get replica(): string {
+    return this.ofApp.replica;
+  }
+
+  get store(): Outside['store'] {
+    return this.ofApp.store;
+  }
+
+  now(): number {
+    return this.ofApp.now();
+  }
+
+  random(): number {
+    return this.ofApp.random();
+  }
+
+  sleep(ms: number, signal?: AbortSignal): Promise<void> {
+    return this.ofApp.sleep(ms, signal);
+  }
+
+  tell(event: SourceEvent): void {
+    this.ofApp.tell({ ...event, app: this.app.name, kind: this.kind });
+  }
+
+  wake(): void {
+    this.ofApp.wake(this.app, this.app.wakeAt);
+  }
+}
+
 /** One configured app with all that is kept for it. */
-export class HostedApp {
+export class HostedApp implements Renewable {
   private readonly sources = new Map<string, Source>();
   /** What clients may spend on their word alone. */
   readonly rotations: Budget;
@@ -40,10 +77,10 @@ export class HostedApp {
 
   /** @param name by which the configuration calls it; its credentials go by its identity, which stays. */
   constructor(
-    private name: string,
+    public name: string,
     private app: App,
     private readonly wechat: Wechat,
-    private readonly outside: Outside<AppEvent>,
+    private readonly outside: Outside<AppEvent, Renewable>,
     rotations: BudgetLimits,
   ) {
     this.rotations = new Budget(`${app.identity}/rotations`, rotations, outside);
@@ -98,6 +135,23 @@ export class HostedApp {
   /** Every credential that is kept, whether it is served or not, by kind. */
   get kept(): ReadonlyMap<string, Source> {
     return this.sources;
+  }
+
+  /** When the first of its credentials wants to be woken. */
+  get wakeAt(): number | undefined {
+    let first = Infinity;
+    for (const { wakeAt = Infinity } of this.sources.values()) first = Math.min(first, wakeAt);
+    return first === Infinity ? undefined : first;
+  }
+
+  /** When it will be too late for the most urgent of those that are due. */
+  get deadline(): number {
+    return this.mostUrgent?.deadline ?? Infinity;
+  }
+
+  /** Does what is most urgent of what is due. */
+  async wake(): Promise<void> {
+    await this.mostUrgent?.wake();
   }
 
   /** Takes over a new configuration of the same account; what is kept stays. */
@@ -171,6 +225,16 @@ export class HostedApp {
     await Promise.all([...this.sources.values()].map((source) => source.close()));
   }
 
+  private get mostUrgent(): Source | undefined {
+    const now = this.outside.now();
+    let urgent: Source | undefined;
+    for (const source of this.sources.values()) {
+      const isDue = source.wakeAt !== undefined && source.wakeAt <= now;
+      if (isDue && source.deadline < (urgent?.deadline ?? Infinity)) urgent = source;
+    }
+    return urgent;
+  }
+
   private follow(app: App): Served<Source> {
     const keep = (kind: string, mint: Mint, nature: Nature): Source => {
       const known = this.sources.get(kind);
@@ -178,13 +242,7 @@ export class HostedApp {
         known.adopt(mint);
         return known;
       }
-      const outside: Outside = {
-        ...this.outside,
-        tell: (event) => {
-          this.outside.tell({ ...event, app: this.name, kind });
-        },
-      };
-      const source = new Source(`${app.identity}/${kind}`, mint, nature, outside);
+      const source = new Source(`${app.identity}/${kind}`, mint, nature, new OutsideOf(this, kind, this.outside));
       this.sources.set(kind, source);
       return source;
     };

@@ -1,3 +1,4 @@
+import type { Dialect } from '../wechat/wechat.error.js';
 import type { Flaw } from './policy.js';
 import type { Store } from './store/store.js';
 
@@ -6,8 +7,18 @@ export interface Sleeper {
   wake(): Promise<void>;
 }
 
+/** An app that wants to be renewed at some instant, one credential after another. Instants are epoch milliseconds. */
+export interface Renewable extends Sleeper {
+  /** Which host of WeChat it asks. */
+  readonly dialect: Dialect;
+  /** When the first of its credentials wants to be woken; `undefined` for not at all. */
+  readonly wakeAt: number | undefined;
+  /** When it will be too late for the most urgent of those that are due. */
+  readonly deadline: number;
+}
+
 /** What a source, or an app with its sources, needs from the world, so that tests can be the world. */
-export interface Outside<Event = SourceEvent> {
+export interface Outside<Event = SourceEvent, S extends Sleeper = Sleeper> {
   /** Epoch milliseconds; never jumps while the process runs. */
   now(): number;
   /** What the log and the audit call this hub, among all that share the store. */
@@ -21,7 +32,7 @@ export interface Outside<Event = SourceEvent> {
   /** Told of everything that happens; never of a value. */
   tell(event: Event): void;
   /** Told when something wants to be woken next; `undefined` for not at all. */
-  wake(sleeper: Sleeper, at: number | undefined): void;
+  wake(sleeper: S, at: number | undefined): void;
 }
 
 /** What happened to a credential. */

@@ -42,6 +42,15 @@ export function dueOf({ issuedAt, expiresAt }: Credential, luck: number): number
 export const usable: Policy = (credential, now) =>
   credential.refused ? 'refused' : now >= lastUseOf(credential) ? 'expired' : undefined;
 
+/**
+ * When it is too late for what has been due since an instant: at the end of the value. What has none has its turn as if
+ * there were as much time left as for the others; else it would come before all that can still be saved, and again and again.
+ */
+export function deadlineOf(credential: Credential | undefined, dueAt: number, now: number): number {
+  const latest = dueAt + RENEWAL_WINDOW_MS;
+  return credential && usable(credential, now) === undefined ? Math.min(credential.expiresAt, latest) : latest;
+}
+
 /** For the proactive renewal: usable, and not yet due. When that is may change while somebody waits for a turn. */
 export function freshUntil(due: () => number): Policy {
   return (credential, now) => usable(credential, now) ?? (now >= due() ? 'due' : undefined);

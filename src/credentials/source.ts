@@ -13,7 +13,7 @@ import {
   withoutSettled,
 } from './lost-calls.js';
 import type { Outside } from './outside.js';
-import { type Credential, dueOf, type Flaw, freshUntil, otherThan, type Policy, usable } from './policy.js';
+import { type Credential, deadlineOf, dueOf, type Flaw, freshUntil, otherThan, type Policy, usable } from './policy.js';
 import { reconciled } from './reconcile.js';
 import { type Entry, type Lease, NOTHING_STORED, type Stored, StoreUnreachable } from './store/store.js';
 import { Closed, Unavailable } from './unavailable.js';
@@ -105,6 +105,8 @@ export class Source implements Kept {
   private foreignMints: ForeignMints = NO_FOREIGN_MINTS;
   private readonly bornAt: number;
   private adoptedAt = -Infinity;
+  /** When there is something to do for the clock; `undefined` for not at all. */
+  wakeAt: number | undefined;
   private closed = false;
 
   constructor(
@@ -139,6 +141,11 @@ export class Source implements Kept {
   /** When a new value can be expected, epoch milliseconds. */
   get renewalAt(): number {
     return Math.max(this.due, this.obstacle?.retryAt ?? 0);
+  }
+
+  /** When it will be too late for what there is to do for the clock. */
+  get deadline(): number {
+    return deadlineOf(this.current, this.wakeAt ?? Infinity, this.outside.now());
   }
 
   /** The revision that this hub goes by. */
@@ -234,6 +241,7 @@ export class Source implements Kept {
   /** Begins nothing new. Ends with the call under way, its outcome stored, or with that of another hub if it is waited for. */
   async close(): Promise<void> {
     this.closed = true;
+    this.wakeAt = undefined;
     this.outside.wake(this, undefined);
     await this.turn?.outcome.catch(() => undefined);
   }
@@ -655,7 +663,8 @@ export class Source implements Kept {
     if (this.closed) return;
     // Whoever has the turn sees to it all, and comes by here at its end.
     const at = this.turn ? Infinity : Math.min(this.unsaved?.againAt ?? Infinity, this.renewalAt);
-    this.outside.wake(this, at === Infinity ? undefined : at);
+    this.wakeAt = at === Infinity ? undefined : at;
+    this.outside.wake(this, this.wakeAt);
   }
 }
 

@@ -1,5 +1,4 @@
 import { Controller, Get, HttpCode, Param, Post, Req, Res, UseGuards } from '@nestjs/common';
-import { ApiExcludeController } from '@nestjs/swagger';
 import type { Response } from 'express';
 import { Audit } from '../audit/audit.js';
 import { ClientGuard, type ClientRequest } from '../auth/client.guard.js';
@@ -14,8 +13,6 @@ import { handlingOf, isPlain } from './target.js';
 
 /** The same gateway for programs of one's own: they show their JWT, and need neither token nor secret of WeChat's. */
 @Controller()
-// What it speaks is for WeChat to describe.
-@ApiExcludeController()
 @RawBody()
 @UseGuards(ClientGuard)
 export class GatewayController {

@@ -1,5 +1,4 @@
 import { All, Controller, Req, Res, UseFilters } from '@nestjs/common';
-import { ApiExcludeController } from '@nestjs/swagger';
 import type { Response } from 'express';
 import { Audit } from '../audit/audit.js';
 import type { ClientRequest } from '../auth/client.guard.js';
@@ -36,8 +35,6 @@ interface TokenRequest extends Introduction {
 
 /** WeChat's own endpoints for credentials, so that an SDK that is led here by its base URL alone notices nothing. */
 @Controller()
-// What it speaks is for WeChat to describe.
-@ApiExcludeController()
 @RawBody()
 @UseFilters(DialectFilter)
 export class TokenController {

@@ -27,7 +27,7 @@ class Table {
   }
 
   isShed(shown: string, network = FLOODER): boolean {
-    return this.floods.isShed(network, shown);
+    return this.floods.isShed(network, shown, this);
   }
 
   /**

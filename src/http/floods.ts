@@ -1,7 +1,7 @@
 import { kidAtAGlance } from '../auth/bearer.js';
 import type { KeyRing } from '../auth/key-ring.js';
 import { Recent } from '../auth/recent.js';
-import { digestOf, type VerifiedTokens } from '../auth/verified-tokens.js';
+import { digestBy, digestOf, type VerifiedTokens } from '../auth/verified-tokens.js';
 import { type BudgetLimits, coveredFrom, takeFrom } from '../credentials/allowance.js';
 
 /**
@@ -51,11 +51,13 @@ export class Floods {
    * Whether a request is refused without a look.
    * @param network where it comes from.
    * @param shown the Authorization header as it came; empty if there was none.
+   * @param connection by which it came.
    */
-  isShed(network: string, shown: string): boolean {
+  isShed(network: string, shown: string, connection: object): boolean {
     // Nobody there has failed: that is so nearly always.
     if (this.failures.get(network) === undefined) return false;
-    const digest = digestOf(shown);
+    const digest = digestBy(connection, shown);
+    if (this.surroundings.verified.wasGood(digest)) return false;
     const now = this.surroundings.now();
     const budgets = this.budgetsOf(network, shown);
     const isRepeated = (this.failed.get(digest) ?? 0) > now;
@@ -63,7 +65,7 @@ export class Floods {
     const isCovered = budgets.every(([source, { burst, everyMs }]) =>
       this.isCovered(source, { burst: isRepeated ? burst / 2 : burst, everyMs }, now),
     );
-    if (isCovered || this.surroundings.verified.wasGood(digest)) return false;
+    if (isCovered) return false;
     if ((this.told.get(network) ?? -Infinity) + TELL_AGAIN_MS <= now) {
       this.told.set(network, now);
       this.surroundings.tell(network);

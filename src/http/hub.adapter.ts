@@ -14,6 +14,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { clientOf, type ClientRequest } from '../auth/client.guard.js';
 import type { KeyRing } from '../auth/key-ring.js';
+import { Recent } from '../auth/recent.js';
 import type { VerifiedTokens } from '../auth/verified-tokens.js';
 import type { Settings } from '../config/environment.js';
 import type { TlsSettings } from '../config/tls-settings.js';
@@ -47,6 +48,8 @@ import { sourceNetworkOf, traceSource } from './source-address.js';
 const FAREWELL_MS = 250;
 /** A connection that was told that it ends has so long to hear it. */
 const LINGER_MS = 1000;
+/** Each is two kilobytes at most. */
+const MOST_PATHS = 1000;
 /** A flood is worth a line of the log, and not one for each drop. */
 const TELL_AGAIN_MS = 60_000;
 
@@ -79,6 +82,7 @@ export class HubAdapter extends ExpressAdapter {
   private readonly floods: Floods;
   private readonly common: readonly string[];
   private lane: ReadLane | undefined;
+  private readonly methods = new Recent<readonly string[]>(MOST_PATHS);
   private otherAnswer: AnswerFlawed | undefined;
 
   constructor(private readonly surroundings: Surroundings) {
@@ -209,9 +213,13 @@ export class HubAdapter extends ExpressAdapter {
     if (!this.floods.areThere) return false;
     const { url = '', method = '' } = request;
     const [path = ''] = url.split('?');
-    if (OPEN_PATHS.test(path) || !this.floods.isShed(sourceNetworkOf(request), shownBy(request))) return false;
+    if (OPEN_PATHS.test(path) || !this.isShed(request)) return false;
     // Express would double what this costs, so it is not asked what it makes of a target in the form for proxies.
     return !path.startsWith('/') || this.methodsOf(path).includes(method);
+  }
+
+  private isShed(request: IncomingMessage): boolean {
+    return this.floods.isShed(sourceNetworkOf(request), shownBy(request), request.socket);
   }
 
   /** What of a connection is being answered. When it breaks off, Node tells nothing of those in line. */
@@ -252,8 +260,16 @@ export class HubAdapter extends ExpressAdapter {
     else sendProblem(response, PROBLEMS.methodNotAllowed, {}, { Allow: allowed.join(', ') });
   };
 
-  /** The methods for which a path has a handler. */
-  private methodsOf(path: string): string[] {
+  /** The methods for which a path has a handler. The routes are what they are, and to go through them takes a while. */
+  private methodsOf(path: string): readonly string[] {
+    const known = this.methods.get(path);
+    if (known) return known;
+    const found = this.findMethodsOf(path);
+    this.methods.set(path, found);
+    return found;
+  }
+
+  private findMethodsOf(path: string): readonly string[] {
     const methods = new Set<string>();
     // The type leaves out that a layer can match.
     for (const layer of this.getInstance<Express>().router.stack as (ILayer & { match(path: string): boolean })[]) {

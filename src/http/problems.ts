@@ -71,16 +71,19 @@ export function bodyOf({ type, title, status }: Problem, particulars: Particular
   return JSON.stringify({ type, title, status, ...particulars });
 }
 
+/** Where there is nothing particular in it. */
+const constantBodies = new Map<Problem, string>(Object.values(PROBLEMS).map((kind) => [kind, bodyOf(kind)]));
+
 /** Sends an error, if the answer has not begun. */
 export function sendProblem(
   response: ServerResponse,
   kind: Problem,
-  particulars: Particulars = {},
+  particulars?: Particulars,
   headers: Readonly<Record<string, string>> = {},
 ): void {
   if (response.headersSent) return;
   response.removeHeader('ETag');
-  response.statusCode = kind.status;
-  for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
-  response.setHeader('Content-Type', PROBLEM_JSON).end(bodyOf(kind, particulars));
+  const body = (particulars ? undefined : constantBodies.get(kind)) ?? bodyOf(kind, particulars);
+  const head = ['Content-Type', PROBLEM_JSON, 'Content-Length', String(Buffer.byteLength(body))];
+  response.writeHead(kind.status, [...head, ...Object.entries(headers).flat()]).end(body);
 }

@@ -1,6 +1,8 @@
 import type { INestApplication } from '@nestjs/common';
-import { DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
+import { ApiExcludeController, DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
 import type { z } from 'zod';
+import { GatewayController } from '../gateway/gateway.controller.js';
+import { TokenController } from '../gateway/token.controller.js';
 import type { Problem } from '../http/problems.js';
 import { Components } from './components.js';
 import { ALWAYS, GUARDED, type Operation, OPERATIONS, TAGS, WITH_BODY } from './operations.js';
@@ -35,6 +37,8 @@ export function documentOf(app: INestApplication, version: string): OpenAPIObjec
     .addServer('/')
     .addBearerAuth({ type: 'http', description: JWT }, 'jwt');
   for (const [tag, description] of Object.entries(TAGS)) frame.addTag(tag, description);
+  // What these speak is for WeChat to describe.
+  for (const controller of [GatewayController, TokenController]) ApiExcludeController()(controller);
   const document = SwaggerModule.createDocument(app, frame.build(), {
     standardSchemaConverter: (schema) => ({ schema: components.schema(schema as z.ZodType) }),
   });

@@ -1,15 +1,22 @@
-import { Controller, Get, Header, type INestApplication, Query } from '@nestjs/common';
+import { Controller, Get, Header, Query } from '@nestjs/common';
+import { ConfigService } from '@nestjs/config';
+import { readFileSync } from 'node:fs';
+import type { Settings } from '../config/environment.js';
 import { noQuery } from '../credentials/parameters.js';
-import { documentOf } from './document.js';
+
+/** Written by the build. It lies at the same place seen from the source, where tests run. */
+const DOCUMENT = new URL('../../dist/openapi.json', import.meta.url);
 
 /** Tells those who write clients what the hub understands and answers. */
 @Controller()
 export class OpenapiController {
-  private document = '';
+  private readonly document: string;
 
-  /** Writes the document, once and for all: it depends on nothing that changes while the hub runs. */
-  describe(app: INestApplication, version: string): void {
-    this.document = JSON.stringify(documentOf(app, version));
+  constructor(config: ConfigService<Settings, true>) {
+    const document = JSON.parse(readFileSync(DOCUMENT, 'utf8')) as { readonly paths: Record<string, unknown> };
+    // With a port of their own, the metrics are not here.
+    if (config.get('metricsPort') !== undefined) delete document.paths['/metrics'];
+    this.document = JSON.stringify(document);
   }
 
   @Get('openapi.json')

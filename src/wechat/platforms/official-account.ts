@@ -2,13 +2,17 @@ import { z } from 'zod';
 import { Secret } from '../../config/secret.js';
 import type { Wechat } from '../wechat.client.js';
 import { accepted, minted } from './answers.js';
-import type { App, Keep, Kept, Mint, Platform, Ration, Served } from './platform.js';
+import type { App, Keep, Kept, Mint, Nature, Platform, Ration, Served } from './platform.js';
 
 /** The platform of 公众号 and 服务号, whose API is api.weixin.qq.com. */
 export const officialAccount = weixinPlatform('official-account');
 
 /** WeChat keeps the token before alive for about five minutes after it has given out a new one. */
 const OVERLAP_MS = 300_000;
+
+const CLASSIC: Nature = { supersedesAfterMs: OVERLAP_MS };
+const STABLE: Nature = { supersedesAfterMs: OVERLAP_MS, repeats: 'life-left' };
+const TICKET: Nature = { repeats: 'full-life' };
 
 /** WeChat forbids more than 20 forced refreshes a day, and two within 30 s; one and a bit are left to people. */
 const FORCED: Ration = { times: 18, withinMs: 86_400_000, apartMs: 31_000 };
@@ -56,8 +60,8 @@ class WeixinApp implements App {
   credentials<K extends Kept>(keep: Keep<K>, wechat: Wechat): Served<K> {
     const accessToken =
       this.endpoint === 'classic'
-        ? keep('access-token', this.classicToken(wechat), { supersedesAfterMs: OVERLAP_MS })
-        : keep('access-token', this.stableToken(wechat), { supersedesAfterMs: OVERLAP_MS, repeats: 'life-left' });
+        ? keep('access-token', this.classicToken(wechat), CLASSIC)
+        : keep('access-token', this.stableToken(wechat), STABLE);
     const ticket = (name: string, type: string): K => {
       const mint: Mint = () =>
         accessToken.use(async (token) => {
@@ -65,7 +69,7 @@ class WeixinApp implements App {
           const call = { path: '/cgi-bin/ticket/getticket', query, carriesCredential: true };
           return minted(await wechat.call('wechat', call), 'ticket');
         });
-      return keep(`ticket/${name}`, mint, { repeats: 'full-life' });
+      return keep(`ticket/${name}`, mint, TICKET);
     };
     return {
       accessToken,

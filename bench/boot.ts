@@ -1,0 +1,47 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+import { KEY, KID } from './client.js';
+import { type Spread, spread } from './figures.js';
+import { fromCheckout, Program } from './program.js';
+
+/** Until a hub that nobody asks anything is taken for idle. */
+const IDLE_MS = 5000;
+
+/** What a hub with one app takes to be there. */
+export interface Boot {
+  /** From the start of the process to the first answer that it is ready. */
+  readonly readyMs: Spread;
+  /** Resident, in MB, when it has been idle for a while. */
+  readonly idleMb: Spread;
+}
+
+/** Measures so many starts of a hub with one app and an empty store. */
+export async function boot(rounds: number): Promise<Boot> {
+  const [ready, idle]: [number[], number[]] = [[], []];
+  for (let round = 0; round < rounds; round += 1) {
+    const folder = mkdtempSync(fromCheckout('build/bench-'));
+    try {
+      const startedAt = performance.now();
+      const hub = await Program.start('dist/main.js', [], {
+        PORT: '0',
+        APPID: 'wx0123456789abcdef',
+        APPSECRET: 'no secret of anybody',
+        DATA_DIR: folder,
+        [`JWT_KEY_${KID}`]: KEY,
+        WECHAT_API_ROOT: 'http://127.0.0.1:9',
+      });
+      try {
+        const { status } = await fetch(`${hub.url}/health/ready`);
+        if (status !== 200) throw new Error(`the hub answered ${status}`);
+        ready.push(performance.now() - startedAt);
+        await delay(IDLE_MS);
+        idle.push(hub.residentMb());
+      } finally {
+        await hub.stop();
+      }
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  }
+  return { readyMs: spread(ready), idleMb: spread(idle) };
+}
