@@ -37,6 +37,9 @@ export async function audit(rounds: number, seconds: number): Promise<AuditCost[
       running.push(hub);
       await ask(hub.url + PATH);
       await load(hub, { path: PATH, extent: { seconds } });
+      // A door that is not what it is meant to be would make figures of nothing.
+      const { status } = await fetch(hub.url + PATH);
+      if (status !== (more === OPEN ? 200 : 401)) throw new Error(`${name}: nobody was answered with ${status}`);
       return hub;
     };
     const keyed = { AUDIT_KEY: randomBytes(32).toString('base64') };

@@ -9,6 +9,8 @@ import { fromCheckout, Program } from './program.js';
 /** With a token that is new on each request, there is one of so many clients that shows it. */
 const CLIENTS = 1000;
 const HOT_CLIENTS = 3;
+/** Every other case is compared with the bare server, which is asked again after so many of them. */
+const BARE_EVERY = 4;
 const TEXT = '/access-token';
 const JSON_PATH = '/apps/default/access-token';
 
@@ -64,8 +66,15 @@ export async function handOut(
 ): Promise<Cost[]> {
   const cast = new Cast();
   try {
+    const bare: Target = {
+      what: 'bare',
+      program: await cast.get('bare'),
+      burst: burstFor('bare', seconds, 0)[1],
+      rounds: [],
+    };
     const targets: Target[] = [];
-    for (const what of new Set<Case>(['bare', ...cases])) {
+    for (const what of cases) {
+      if (what === 'bare') continue;
       const [name, burst] = burstFor(what, seconds, requests);
       const program = await cast.get(name);
       const headers = burst.status === 304 ? { 'If-None-Match': await versionAt(program, burst.path) } : {};
@@ -74,15 +83,26 @@ export async function handOut(
     // The first one is for the compiler.
     for (let round = 0; round <= rounds; round += 1) {
       tell(round === 0 ? 'warming up' : `round ${round} of ${rounds}`);
-      for (const target of targets) {
+      const ofBare: Round[] = [];
+      for (const [place, target] of targets.entries()) {
+        if (place % BARE_EVERY === 0) ofBare.push(await load(bare.program, bare.burst));
         const result = await load(target.program, target.burst);
         if (round > 0) target.rounds.push(result);
       }
+      if (round > 0) bare.rounds.push(medianOf(ofBare));
     }
-    return targets.map((target) => costOf(target, targets));
+    const all = [bare, ...targets];
+    return all.map((target) => costOf(target, all));
   } finally {
     await cast.leave();
   }
+}
+
+function medianOf(rounds: readonly Round[]): Round {
+  return {
+    cpuMicroseconds: spread(rounds.map(({ cpuMicroseconds }) => cpuMicroseconds)).median,
+    requestsPerSecond: spread(rounds.map(({ requestsPerSecond }) => requestsPerSecond)).median,
+  };
 }
 
 interface Target {
