@@ -1,6 +1,5 @@
 import { hostname } from 'node:os';
 import { type Asking, type ClientRequest, clientOf } from '../auth/client.guard.js';
-import { Recent } from '../auth/recent.js';
 import { AUDIT_ON_STDOUT, type AuditSettings } from '../config/environment.js';
 import { membersOf, NOTHING_YET } from './chain.js';
 import { FileSink, type Opened } from './file.sink.js';
@@ -26,12 +25,18 @@ export interface Witness {
   tell(event: AuditEvent): void;
 }
 
-/** Clients, each with an app and an address, whose names stand ready. */
-const MOST_ASKERS = 10_000;
+/** Who asked, and how that stands in a record. */
+interface Asker {
+  readonly client: string;
+  readonly app: string | undefined;
+  readonly source: string;
+  readonly members: string;
+}
 
 /** Keeps records of who was given what, on whose word what was done, and who was refused; or nothing, if it is off. */
 export class Audit {
-  private readonly askers = new Recent<string>(MOST_ASKERS);
+  /** By connection. */
+  private readonly lastAskers = new WeakMap<object, Asker>();
   private readonly strangers = new Strangers((record) => this.note(record));
 
   private constructor(
@@ -115,19 +120,19 @@ export class Audit {
   }
 
   /**
-   * Who asks, as members of a line. All but the id of the request is the same in one request after another, and the id
-   * has no character that JSON would write otherwise.
+   * Who asks, as members of a line. All but the id of the request is mostly the same in one request after another of a
+   * connection, and the id has no character that JSON would write otherwise.
    */
   private askedIn(request: ClientRequest): string {
-    const { about, requestId } = request;
+    const { about, requestId, socket } = request;
+    const { name: client } = request.client;
     const source = this.witness.sourceAddressOf(request);
-    const key = `${request.client.name} ${about ?? ''} ${source}`;
-    let who = this.askers.get(key);
-    if (who === undefined) {
-      who = membersOf({ client: request.client.name, app: about, source });
-      this.askers.set(key, who);
+    let asker = this.lastAskers.get(socket);
+    if (asker?.client !== client || asker.app !== about || asker.source !== source) {
+      asker = { client, app: about, source, members: membersOf({ client, app: about, source }) };
+      this.lastAskers.set(socket, asker);
     }
-    return `${who},"request":"${requestId}"`;
+    return `${asker.members},"request":"${requestId}"`;
   }
 
   /** Who asks, and whence. Strangers have no name, and what they ask about may be anything. */

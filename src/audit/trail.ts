@@ -241,7 +241,8 @@ export class Trail {
       const records = Math.max(0, i + 1 - before);
       milestones.push({ link, end, records, tellsOfGap: trouble !== undefined && i + 1 >= before });
     }
-    return { bytes: Buffer.concat(parts), milestones };
+    const [part, ...others] = parts;
+    return { bytes: part && others.length === 0 ? part : Buffer.concat(parts), milestones };
   }
 
   private tornMember(torn: Buffer): string {
