@@ -5,7 +5,7 @@ import { page } from '../bench/page.js';
 import { FIGURES, figuresIn, PAGE, PICTURE } from '../bench/paper.js';
 import { picture } from '../bench/picture.js';
 
-/** Without the short way of a read it is four or five times; beside other tests, on any machine, it stays below this. */
+/** Half as much is usual, and without the short way of a read it is more; so no neighbour of the test makes it fail. */
 const MOST_TIMES_BARE = 3;
 
 const read = (path: string): string => readFileSync(fileURLToPath(new URL(`../${path}`, import.meta.url)), 'utf8');
