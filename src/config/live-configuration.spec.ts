@@ -132,6 +132,17 @@ describe('the configuration in force', () => {
     expect(secrets()).toEqual({ crm: 'crm' });
   });
 
+  it('changes with its file in a folder that is never at rest', async () => {
+    const restless = setInterval(() => write('audit.jsonl', String(performance.now())), 20);
+    try {
+      write('shop.secret', 'new\n');
+      expect(await changes.next()).toEqual({ accepted: true });
+      expect(secrets()).toEqual({ shop: 'new' });
+    } finally {
+      clearInterval(restless);
+    }
+  });
+
   it.each([
     ['written in place', write],
     ['put in its place', swap],

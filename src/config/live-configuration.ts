@@ -6,6 +6,8 @@ import { type Environment, foldersOf } from './secret-reader.js';
 
 /** Files come in bursts: an editor, or Kubernetes' swap of a link, touches a folder several times. */
 const SETTLE_MS = 100;
+/** In a folder that is never at rest, as one with an audit in it, it is looked this often all the same. */
+const RESTLESS_MS = 1000;
 /** A watch on a folder can be lost (the folder was replaced, a network file system is silent): look by ourselves too. */
 const LOOK_AGAIN_MS = 30_000;
 
@@ -24,6 +26,8 @@ export class LiveConfiguration<A extends { readonly identity: string }> {
   /** What the files held when they were read last. */
   private seen: string;
   private settling: NodeJS.Timeout | undefined;
+  /** When something first happened since the last look, in milliseconds of the process. */
+  private restlessSince: number | undefined;
   private looking: NodeJS.Timeout | undefined;
   private watched: ReadonlySet<string>;
 
@@ -72,10 +76,7 @@ export class LiveConfiguration<A extends { readonly identity: string }> {
       known?.watcher.close();
       this.watchers.delete(folder);
       try {
-        const watcher = watch(folder, () => {
-          clearTimeout(this.settling);
-          this.settling = setTimeout(() => this.look(), SETTLE_MS);
-        });
+        const watcher = watch(folder, () => this.settle());
         watcher.on('error', () => {
           watcher.close();
           this.watchers.delete(folder);
@@ -87,7 +88,17 @@ export class LiveConfiguration<A extends { readonly identity: string }> {
     }
   }
 
+  /** Looks when nothing has happened for a moment, or when too much has. */
+  private settle(): void {
+    const now = performance.now();
+    this.restlessSince ??= now;
+    clearTimeout(this.settling);
+    const left = Math.max(0, this.restlessSince + RESTLESS_MS - now);
+    this.settling = setTimeout(() => this.look(), Math.min(SETTLE_MS, left));
+  }
+
   private look(): void {
+    this.restlessSince = undefined;
     this.watchFolders();
     if (fingerprint(this.watched) === this.seen) return;
     try {
