@@ -71,9 +71,10 @@ function holds({ token, keys }: Vector): boolean {
     if (!(error instanceof Unauthenticated)) throw error;
     if (error.reason !== 'the payload is not a plain JSON object') return false;
   }
-  const { kid } = JSON.parse(Buffer.from(token.split('.')[0] ?? '', 'base64url').toString()) as { kid: string };
+  const header = Buffer.from(token.split('.')[0] ?? '', 'base64url').toString();
+  const { kid, alg } = JSON.parse(header) as { kid: string; alg: string };
   const key = keys.find((each) => each.kid === kid && each.use === 'sig');
-  return isSignedWith(createSecretKey(key?.k ?? '', 'base64url'), token);
+  return isSignedWith(createSecretKey(key?.k ?? '', 'base64url'), { alg, token });
 }
 
 // Without them, one line says so; where somebody said that they are, they have to be.

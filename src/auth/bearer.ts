@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { depthOf, parseStrictJson } from '../config/strict-json.js';
 
 /** Who it is that asks cannot be told. The reason is for the log alone; whoever asks hears the same for every one. */
@@ -29,7 +30,6 @@ const MAX_DEPTH = 8;
 const KID = /^[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}$/;
 /** Members that would change how a token is read, or bring a key along. */
 const FOREIGN_MEMBERS = ['crit', 'b64', 'zip', 'jku', 'jwk', 'x5u', 'x5c', 'cty'];
-const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /**
  * Finds the one Authorization header of a request.
@@ -110,7 +110,8 @@ function decode(part: string): Buffer {
 
 function readObject(bytes: Buffer, part: string, kid?: string): Record<string, unknown> {
   try {
-    const value = parseStrictJson(utf8.decode(bytes));
+    if (!isUtf8(bytes)) throw new Error('no UTF-8');
+    const value = parseStrictJson(bytes.toString());
     if (depthOf(value) > MAX_DEPTH) throw new Error('too deep');
     if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
   } catch {

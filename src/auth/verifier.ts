@@ -62,7 +62,7 @@ export class Verifier {
   private verifyShared(token: Unverified): Client {
     const { bearer } = token;
     const { keys, lack } = this.ring.secretsFor(bearer);
-    const isSigned = keys.some((key) => isSignedWith(key, bearer.token));
+    const isSigned = keys.some((key) => isSignedWith(key, bearer));
     if (lack === undefined && isSigned) return this.admit(token);
     throw new Unauthenticated(
       bearer.alg === 'HS256' ? (lack ?? BAD_SIGNATURE) : 'the algorithm is unknown',
