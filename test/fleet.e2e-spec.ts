@@ -155,7 +155,7 @@ describe('three hubs on one Redis', () => {
     const service = new Service(`/apps/${paths[0] ?? ''}`);
     fleet.hubs.forEach((hub) => service.add(hub));
     const startedAt = performance.now();
-    await service.underLoad(CLIENTS, 300, async () => {
+    await service.underLoad(CLIENTS, 200, async () => {
       for (const old of [...fleet.hubs]) {
         const next = await fleet.join();
         expect((await fleet.ready(next)).json['status']).toBe('ok');
