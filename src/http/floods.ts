@@ -14,7 +14,7 @@ const FAILURES_IN_ALL: BudgetLimits = { burst: 4 * FAILURES.burst, everyMs: FAIL
 /** For so long it is taken for certain that what failed fails again: the configuration and the time go on. */
 const CERTAIN_MS = 1000;
 const TELL_AGAIN_MS = 60_000;
-/** Each is a digest and a number: three megabytes in all. */
+/** Each is a digest and a number: six megabytes at most, since {@link Recent} may hold twice as many. */
 const MOST_SOURCES = 10_000;
 const MOST_TOKENS = 10_000;
 
