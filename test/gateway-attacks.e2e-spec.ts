@@ -1,12 +1,14 @@
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer, get, type IncomingMessage, type ServerResponse } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from 'node:zlib';
 import { digestOf, issueSecret } from '../src/config/issued-secret.js';
-import { APPID, APPSECRET, ask, type Asking, type Reply, Stage, tokenFor, WEB_KEY } from './hub.fixture.js';
+import { APPID, APPSECRET, ask, type Asking, heapInUse, type Reply, Stage, tokenFor, WEB_KEY } from './hub.fixture.js';
 import { exchangeOne } from './wire.fixture.js';
 
 const PROXIED = issueSecret();
@@ -306,6 +308,85 @@ describe('an answer in WeChat’s place', () => {
     expect(headers.get('x-kept')).toBe('1');
     expect([headers.get('x-hop'), headers.get('cache-control')]).toEqual([null, 'no-store']);
     expect(headers.get('content-security-policy')).toContain("default-src 'none'");
+  });
+});
+
+describe('an answer that comes packed, though the hub asks for none', () => {
+  const packings: [string, (text: string) => Buffer][] = [
+    ['gzip', gzipSync],
+    ['X-GZip', gzipSync],
+    ['deflate', deflateSync],
+    ['deflate', deflateRawSync],
+    ['br', brotliCompressSync],
+  ];
+  /** As it comes on the wire: fetch would unpack it. */
+  const received = async (path: string): Promise<IncomingMessage> => {
+    const url = `${stage.url}${path}?access_token=${await tokenOf(PROXIED)}`;
+    const [answer] = (await once(get(url, { headers: { 'Accept-Encoding': 'gzip' } }), 'response')) as [
+      IncomingMessage,
+    ];
+    return answer;
+  };
+  const bytesOf = async (answer: IncomingMessage): Promise<Buffer> => {
+    const chunks: Buffer[] = [];
+    for await (const chunk of answer as AsyncIterable<Buffer>) chunks.push(chunk);
+    return Buffer.concat(chunks);
+  };
+  const packed = (encoding: string, bytes: Buffer) => (response: ServerResponse) =>
+    response.writeHead(200, { 'Content-Encoding': encoding, 'Content-Type': 'application/json' }).end(bytes);
+
+  it('is none that it asked for, whatever the client can read', async () => {
+    let asked: string | undefined;
+    liar.on('/cgi-bin/x', (response, { headers }) => {
+      asked = headers['accept-encoding'];
+      response.end('{}');
+    });
+    await bytesOf(await received('/cgi-bin/x'));
+    expect(asked).toBe('identity');
+  });
+
+  it.each(packings)('by %s is understood: the token is replaced, and the call made again', async (encoding, pack) => {
+    liar.on('/cgi-bin/x', (response) => {
+      if (liar.count('/cgi-bin/x') === 1) packed(encoding, pack(BLAME))(response);
+      else response.end('{"errcode":0}');
+    });
+    expect((await bytesOf(await received('/cgi-bin/x'))).toString()).toBe('{"errcode":0}');
+    expect([liar.count('/cgi-bin/x'), liar.tokens.length]).toEqual([2, 2]);
+  });
+
+  it.each<[string, Buffer]>([
+    ['an error of another kind', gzipSync('{"errcode":48001,"errmsg":"x"}')],
+    ['much in little', gzipSync(`{"errcode":40001,"errmsg":"${'x'.repeat(3_000_000)}"}`)],
+    ['what is not packed at all', Buffer.from(BLAME)],
+    ['nothing', Buffer.alloc(0)],
+    ['more than an error', gzipSync(JSON.stringify({ data: randomBytes(MIB).toString('hex') }))],
+  ])('and is %s arrives byte for byte', async (_, bytes) => {
+    liar.on('/cgi-bin/x', packed('gzip', bytes));
+    const answer = await received('/cgi-bin/x');
+    expect(answer.headers['content-encoding']).toBe('gzip');
+    expect((await bytesOf(answer)).equals(bytes)).toBe(true);
+    expect([liar.count('/cgi-bin/x'), liar.tokens.length]).toEqual([1, 1]);
+  });
+
+  it('is passed on as it comes, and takes no memory that stays', async () => {
+    const half = randomBytes(8 * MIB);
+    let finish = (): void => undefined;
+    liar.on('/cgi-bin/x', (response) => {
+      response.writeHead(200, { 'Content-Encoding': 'gzip', 'Content-Type': 'application/json' });
+      response.write(half.subarray(0, 10_000));
+      finish = () => response.end(half);
+    });
+    const before = heapInUse();
+    for (let i = 0; i < 3; i += 1) {
+      const answer = await received('/cgi-bin/x');
+      // It has not come to its end yet.
+      await once(answer, 'readable');
+      finish();
+      let length = 0;
+      for await (const chunk of answer as AsyncIterable<Buffer>) length += chunk.length;
+      expect(length).toBe(10_000 + half.length);
+    }
+    expect(heapInUse() - before).toBeLessThan(4 * MIB);
   });
 });
 
