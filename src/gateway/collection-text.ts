@@ -60,7 +60,7 @@ export class CollectionText {
 
 function spanOf(item: unknown): Span {
   const [from, to] = isPair(item) ? [item.key, item.value ?? item.key] : [item, item];
-  return [(isNode(from) && from.range?.[0]) || 0, (isNode(to) && to.range?.[1]) || 0];
+  return [(isNode(from) ? from.range?.[0] : undefined) ?? 0, (isNode(to) ? to.range?.[1] : undefined) ?? 0];
 }
 
 function spliced(text: string, [start, end]: Span, between: string): string {
