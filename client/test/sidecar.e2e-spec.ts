@@ -1,5 +1,6 @@
 import {
   existsSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -11,7 +12,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { APPID, APPSECRET, environmentFor, tokenFor, WEB_KEY } from '../../test/hub.fixture.js';
-import { HubProcess } from '../../test/process.fixture.js';
+import { HubProcess, SmallDisk } from '../../test/process.fixture.js';
 import { until } from '../../test/redis.fixture.js';
 import { Simulator } from '../../test/simulator/server.js';
 import { Sidecar } from './sidecar.fixture.js';
@@ -74,6 +75,25 @@ describe('the sidecar', () => {
     expect(content()).toMatchObject({ access_token: 'TOKEN-3' });
   });
 
+  it('goes by the life of the newer one, though the older would be at its end and the hub is out', async () => {
+    hub.reply = () => token(1, { expires_in: 3, refresh_after: 1 });
+    const sidecar = start();
+    await sidecar.tells('written');
+    const end = Date.now() + 3000;
+    hub.reply = () => token(2, { refresh_after: 1 });
+    await sidecar.tells('written', 2);
+    hub.reply = () => problem(503);
+    await sidecar.tells('failing');
+    await until(() => Promise.resolve(Date.now() > end + 500));
+    expect(sidecar.told('removed')).toEqual([]);
+    expect(content()).toEqual({
+      access_token: 'TOKEN-2',
+      got_token_at: expect.any(Number) as number,
+      token_expires_in: 7200,
+    });
+    expect(content()['got_token_at']).toBeGreaterThanOrEqual(Math.floor(end / 1000) - 3);
+  });
+
   it('does not call it trouble that the hub has nothing newer yet', async () => {
     hub.reply = ({ headers }) =>
       headers.has('if-none-match') ? new Response(null, { status: 304 }) : token(1, { refresh_after: 1 });
@@ -134,6 +154,60 @@ describe('the sidecar', () => {
     expect(sidecar.told('failing')).toMatchObject([{ reason: 'the file cannot be written (ENOENT)' }]);
     renameSync(`${folder}-away`, folder);
     await sidecar.tells('recovered');
+  });
+
+  const itWithDisk = SmallDisk.isToBeHad() ? it : it.skip;
+
+  describe('on a disk of its own', () => {
+    let disk: SmallDisk;
+    const place = (): string => join(folder, 'run');
+    beforeEach(() => {
+      mkdirSync(place());
+      file = join(place(), 'token.json');
+      disk = new SmallDisk(place());
+    });
+    afterEach(() => disk.unmount());
+
+    itWithDisk('leaves the file whole when the disk is full, and writes when there is room again', async () => {
+      disk.mount('size=64k');
+      hub.reply = () => token(1, { refresh_after: 1 });
+      const sidecar = start();
+      await sidecar.tells('written');
+      disk.fill();
+      hub.reply = () => token(2, { refresh_after: 1 });
+      await sidecar.tells('failing');
+      expect(sidecar.told('failing')).toMatchObject([{ reason: 'the file cannot be written (ENOSPC)' }]);
+      expect(content()).toMatchObject({ access_token: 'TOKEN-1' });
+      expect(readdirSync(place()).sort()).toEqual(['filler', 'token.json']);
+      disk.clear();
+      await sidecar.tells('recovered');
+      expect(content()).toMatchObject({ access_token: 'TOKEN-2' });
+    });
+
+    itWithDisk('goes on when it may not even take away what is at its end, and says so', async () => {
+      disk.mount('size=64k');
+      hub.reply = () => token(1, { expires_in: 3, refresh_after: 1 });
+      const sidecar = start();
+      await sidecar.tells('written');
+      disk.mount('remount', 'ro');
+      hub.reply = () => problem(503);
+      const reasons = (): unknown[] => sidecar.told('failing').map(({ reason }) => reason);
+      await sidecar.tells('failing', 2);
+      expect(reasons()).toEqual(['Some trouble (503)', 'the file cannot be taken away (EROFS)']);
+      disk.mount('remount', 'rw');
+      await sidecar.tells('removed');
+      expect(existsSync(file)).toBe(false);
+      hub.reply = () => token(2);
+      await sidecar.tells('recovered');
+      expect(content()).toMatchObject({ access_token: 'TOKEN-2' });
+    });
+
+    itWithDisk('does not start where it can write nothing, and says why', async () => {
+      disk.mount('ro');
+      const sidecar = start();
+      expect(await sidecar.exited).toBe(78);
+      expect(sidecar.output).toContain('  - --file: its folder cannot be written to (EROFS)');
+    });
   });
 
   it.each(['SIGTERM', 'SIGINT'] as const)('ends with 0 after %s, and leaves the file', async (signal) => {

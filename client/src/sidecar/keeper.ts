@@ -58,16 +58,25 @@ export class Keeper {
   }
 
   private async bear({ message }: Error): Promise<number> {
-    this.fail(message);
     const { written } = this;
-    if (!written) return this.credential.dueAt - this.now();
-    if (this.now() >= written.endsAt) {
+    const isOver = written !== undefined && this.now() >= written.endsAt;
+    if (isOver && !(await this.takeAway())) return DISK_PAUSE_MS;
+    this.fail(message);
+    if (isOver) this.tell({ event: 'removed', reason: 'its value is at its end' });
+    if (!written || isOver) return this.credential.dueAt - this.now();
+    return Math.min(this.credential.dueAt, written.endsAt) - this.now();
+  }
+
+  /** Whether the file is gone. */
+  private async takeAway(): Promise<boolean> {
+    try {
       await this.file.remove();
       this.written = undefined;
-      this.tell({ event: 'removed', reason: 'its value is at its end' });
-      return this.credential.dueAt - this.now();
+      return true;
+    } catch (error) {
+      this.fail(`the file cannot be taken away (${codeOf(error)})`);
+      return false;
     }
-    return Math.min(this.credential.dueAt, written.endsAt) - this.now();
   }
 
   private fail(reason: string): void {
