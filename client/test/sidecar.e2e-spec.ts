@@ -18,6 +18,8 @@ import { Simulator } from '../../test/simulator/server.js';
 import { Sidecar } from './sidecar.fixture.js';
 import { problem, StandIn, token } from './stand-in.fixture.js';
 
+const describeWithDisk = SmallDisk.isToBeHad() ? describe : describe.skip;
+
 describe('the sidecar', () => {
   let folder: string;
   let file: string;
@@ -156,9 +158,7 @@ describe('the sidecar', () => {
     await sidecar.tells('recovered');
   });
 
-  const itWithDisk = SmallDisk.isToBeHad() ? it : it.skip;
-
-  describe('on a disk of its own', () => {
+  describeWithDisk('on a disk of its own', () => {
     let disk: SmallDisk;
     const place = (): string => join(folder, 'run');
     beforeEach(() => {
@@ -168,7 +168,7 @@ describe('the sidecar', () => {
     });
     afterEach(() => disk.unmount());
 
-    itWithDisk('leaves the file whole when the disk is full, and writes when there is room again', async () => {
+    it('leaves the file whole when the disk is full, and writes when there is room again', async () => {
       disk.mount('size=64k');
       hub.reply = () => token(1, { refresh_after: 1 });
       const sidecar = start();
@@ -184,7 +184,7 @@ describe('the sidecar', () => {
       expect(content()).toMatchObject({ access_token: 'TOKEN-2' });
     });
 
-    itWithDisk('goes on when it may not even take away what is at its end, and says so', async () => {
+    it('goes on when it may not even take away what is at its end, and says so', async () => {
       disk.mount('size=64k');
       hub.reply = () => token(1, { expires_in: 3, refresh_after: 1 });
       const sidecar = start();
@@ -202,7 +202,7 @@ describe('the sidecar', () => {
       expect(content()).toMatchObject({ access_token: 'TOKEN-2' });
     });
 
-    itWithDisk('does not start where it can write nothing, and says why', async () => {
+    it('does not start where it can write nothing, and says why', async () => {
       disk.mount('ro');
       const sidecar = start();
       expect(await sidecar.exited).toBe(78);
