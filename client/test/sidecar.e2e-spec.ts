@@ -133,6 +133,35 @@ describe('the sidecar', () => {
     expect(sidecar.told('failing')).toMatchObject([{ reason: 'The hub cannot be reached: ECONNREFUSED' }]);
   });
 
+  it('knows the file of the one before it: it takes it away at its end, though the hub was never there', async () => {
+    const gotAt = Math.floor(Date.now() / 1000);
+    writeFileSync(file, JSON.stringify({ access_token: 'OLD', got_token_at: gotAt - 7197, token_expires_in: 7200 }));
+    await hub.close();
+    const sidecar = start();
+    await sidecar.tells('failing');
+    expect(content()).toMatchObject({ access_token: 'OLD' });
+    await sidecar.tells('removed');
+    expect(Date.now() / 1000).toBeGreaterThanOrEqual(gotAt + 3);
+    expect(existsSync(file)).toBe(false);
+    await hub.listen(Number(new URL(url).port));
+    await sidecar.tells('recovered');
+    expect(content()).toMatchObject({ access_token: 'TOKEN-1' });
+  });
+
+  it.each(['', 'not JSON', '[]', '{"access_token":1}', '{"got_token_at":"1","token_expires_in":1}'])(
+    'lets a file be that is none of its own, until the hub is there: %j',
+    async (text) => {
+      writeFileSync(file, text);
+      await hub.close();
+      const sidecar = start();
+      await sidecar.tells('failing');
+      expect(readFileSync(file, 'utf8')).toBe(text);
+      await hub.listen(Number(new URL(url).port));
+      await sidecar.tells('recovered');
+      expect(content()).toMatchObject({ access_token: 'TOKEN-1' });
+    },
+  );
+
   it('shows the JWT that is in its file at the time', async () => {
     const jwt = join(folder, 'jwt');
     writeFileSync(jwt, 'FIRST\n');
@@ -158,7 +187,7 @@ describe('the sidecar', () => {
     await sidecar.tells('recovered');
   });
 
-  describeWithDisk('on a disk of its own', () => {
+  describeWithDisk('on a disk of its own (which takes the right to mount one)', () => {
     let disk: SmallDisk;
     const place = (): string => join(folder, 'run');
     beforeEach(() => {
