@@ -260,6 +260,7 @@ describe('an answer in WeChat’s place', () => {
     ['a raw control character in it', '{"errcode":40001,"errmsg":"\u0001"}', 'text/plain'],
     ['a code in quotes', '{"errcode":"40001","errmsg":"x"}', 'application/json'],
     ['the type of a picture', BLAME, 'image/jpeg'],
+    ['a level more, as of devices', `{"base_resp":${BLAME}}`, 'application/json'],
   ])('with %s is understood: the token is replaced, and the call made again', async (_, body, type) => {
     liar.on('/cgi-bin/x', (response) => {
       if (liar.count('/cgi-bin/x') === 1) response.setHeader('Content-Type', type).end(body);
