@@ -302,6 +302,20 @@ describe('an answer in WeChat’s place', () => {
     expect(liar.count('/cgi-bin/x')).toBe(2);
   });
 
+  it('is a part, where a part was asked for, as of large media of WeCom', async () => {
+    const media = randomBytes(1000);
+    liar.on('/cgi-bin/media/get', (response, { headers: { range = '' } }) => {
+      const [, from, to] = /^bytes=(\d+)-(\d+)$/.exec(range) ?? [];
+      const part = media.subarray(Number(from), Number(to) + 1);
+      const lines = { 'Content-Range': `bytes ${from ?? ''}-${to ?? ''}/1000`, 'Content-Type': 'image/jpeg' };
+      response.writeHead(206, lines).end(part);
+    });
+    const url = `${stage.url}/cgi-bin/media/get?access_token=${await tokenOf(PROXIED)}&media_id=1`;
+    const answer = await fetch(url, { headers: { Range: 'bytes=200-499' } });
+    expect([answer.status, answer.headers.get('content-range')]).toEqual([206, 'bytes 200-499/1000']);
+    expect(Buffer.from(await answer.arrayBuffer()).equals(media.subarray(200, 500))).toBe(true);
+  });
+
   it('says nothing of what is the hub’s to say, and of what is between two', async () => {
     const lines = ['X-Hop: 1', 'Connection: X-Hop', 'Cache-Control: public', 'Content-Security-Policy: x', 'X-Kept: 1'];
     liar.on('/cgi-bin/x', raw(['HTTP/1.1 200 OK', ...lines, 'Content-Length: 2', '', '{}'].join('\r\n')));

@@ -237,6 +237,24 @@ describe('an SDK', () => {
     socket.destroy();
   });
 
+  it('is told of a token that is none, though it has megabytes to send first, and goes on by its connection', async () => {
+    const type = `multipart/form-data; boundary=${BOUNDARY}`;
+    const body = upload(randomBytes(5 * MIB));
+    const line = 'POST /cgi-bin/media/upload?type=image&access_token=70_nobody HTTP/1.1';
+    const head = [line, 'Host: hub', `Content-Type: ${type}`, `Content-Length: ${body.length}`, '', ''].join('\r\n');
+    const bytes = Buffer.concat([
+      Buffer.from(head),
+      body,
+      Buffer.from(`${tokenLine} HTTP/1.1\r\nHost: hub\r\n\r\n`),
+      Buffer.from(LAST),
+    ]);
+    const [refused, given] = await exchange(stage.url, bytes);
+    expect([refused && json(refused)['errcode'], given && json(given)]).toEqual([
+      40001,
+      expect.objectContaining({ expires_in: 7200 }),
+    ]);
+  });
+
   it('may post nothing at all, not even how long it is', async () => {
     const { access_token: token } = json(await send(plain, tokenLine));
     const line = `POST /cgi-bin/menu/create?access_token=${String(token)}`;

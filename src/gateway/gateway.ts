@@ -12,7 +12,7 @@ import { Veil } from './veil.js';
 import { within } from './within.js';
 
 /** What a client sends along that concerns WeChat; whose it is and where it comes from does not. */
-const PASSED_ON = ['accept', 'accept-language', 'content-type', 'user-agent'] as const;
+const PASSED_ON = ['accept', 'accept-language', 'content-type', 'range', 'user-agent'] as const;
 /** What is between WeChat and the hub alone, or is said by the hub itself. */
 const NOT_PASSED_BACK = new Set([
   ...['connection', 'keep-alive', 'proxy-authenticate', 'proxy-connection', 'te', 'trailer', 'transfer-encoding'],
