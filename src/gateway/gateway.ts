@@ -116,8 +116,10 @@ export class Gateway {
       let made = await call(first);
       let outcome = 'passed';
       if (isBlamed(app, made)) {
-        const other = await otherThan(first, passage, body.isWhole && !standing.isDoubted);
-        if (other !== undefined && body.isWhole) {
+        const other = await otherThan(first, passage, !standing.isDoubted);
+        // Whether another one would have helped nobody will see.
+        if (!body.isWhole) standing.isDoubted = true;
+        else if (other !== undefined) {
           made.beginning.discard();
           made = await call(other);
           outcome = 'replayed';
