@@ -168,7 +168,7 @@ export class HubAdapter extends ExpressAdapter {
 
   /** Hears that what a request showed was no token of a client. */
   learnOfFailure(request: IncomingMessage): void {
-    this.floods.fail(sourceNetworkOf(request), shownBy(request));
+    this.floods.fail(sourceNetworkOf(request), shownBy(request), request.socket);
   }
 
   private answer(request: HubRequest, response: HubResponse): void {
