@@ -9,7 +9,9 @@ let pieces: number;
 let answer: (response: HubResponse) => void;
 beforeEach(async () => {
   server = createServer({ ServerResponse: HubResponse as unknown as typeof ServerResponse }, (_request, response) => {
-    const write = jest.spyOn(response.socket!, 'write');
+    const { socket } = response;
+    if (!socket) throw new Error('there is no connection');
+    const write = jest.spyOn(socket, 'write');
     answer(response as unknown as HubResponse);
     pieces = write.mock.calls.length;
     write.mockRestore();
