@@ -1,5 +1,4 @@
 import { Body, Controller, Get, HttpCode, Param, Post, Query, Req, Res, UseGuards } from '@nestjs/common';
-import type { Response } from 'express';
 import type { z } from 'zod';
 import { Audit } from '../audit/audit.js';
 import { ClientGuard, type ClientRequest } from '../auth/client.guard.js';
@@ -7,6 +6,7 @@ import { Forbidden, sees } from '../auth/rights.js';
 import { DEFAULT_APP } from '../config/configuration.js';
 import type { Action } from '../config/hub-file.js';
 import { appFor } from './access.js';
+import type { Sender } from './answer.js';
 import { CredentialsService } from './credentials.service.js';
 import { HandOuts, recordOf } from './hand-outs.js';
 import type { HostedApp, JssdkConfig } from './hosted-app.js';
@@ -35,7 +35,7 @@ export class CredentialsController {
   @Get(['access-token', 'access_token'])
   defaultToken(
     @Req() request: ClientRequest,
-    @Res() response: Response,
+    @Res() response: Sender,
     @Query({ schema: tokenQuery }) query: TokenQuery,
   ): Promise<void> {
     const { rotate_token: refused } = query;
@@ -45,7 +45,7 @@ export class CredentialsController {
   @Get('ticket')
   defaultTicket(
     @Req() request: ClientRequest,
-    @Res() response: Response,
+    @Res() response: Sender,
     @Query({ schema: ticketQuery }) query: TicketQuery,
   ): Promise<void> {
     const { type, rotate_ticket: refused } = query;
@@ -70,7 +70,7 @@ export class CredentialsController {
   @Get('apps/:app/access-token')
   token(
     @Req() request: ClientRequest,
-    @Res() response: Response,
+    @Res() response: Sender,
     @Param('app') app: string,
     @Query({ schema: tokenQuery }) query: TokenQuery,
   ): Promise<void> {
@@ -81,7 +81,7 @@ export class CredentialsController {
   @Get('apps/:app/ticket')
   ticket(
     @Req() request: ClientRequest,
-    @Res() response: Response,
+    @Res() response: Sender,
     @Param('app') app: string,
     @Query({ schema: ticketQuery }) query: TicketQuery,
   ): Promise<void> {
