@@ -160,7 +160,7 @@ function tellInWords(event: HubEvent, now: number): { level: Level; text: string
     case 'sdk-flood':
       return {
         level: 'warn',
-        text: `Wrong secrets or tokens of SDKs come in numbers from ${event.network}: not each has a line here. If that is a proxy, name it in TRUST_PROXY to tell who is behind it; if it is a client, see what secret it has, and why it does not stop.`,
+        text: `Refusals of SDKs are many, of ${event.source}: not each has a line here. If that is a proxy, name it in TRUST_PROXY to tell who is behind it; if it is a client, see its secret and its rights, and why it does not stop.`,
       };
     case 'too-many-connections':
       return {

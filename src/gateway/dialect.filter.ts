@@ -50,7 +50,8 @@ export class DialectFilter implements ExceptionFilter {
     const client = clientOf(request)?.name;
     const who = { ...(client !== undefined && { client }), ...(about !== undefined && { app: about }) };
     const msg = `Request ${requestId}: errcode ${errcode} (${reason}).`;
-    if (client !== undefined || this.lines.mayHave(sourceNetworkOf(request))) {
+    const source = client === undefined ? sourceNetworkOf(request) : `the client ${client}`;
+    if (this.lines.mayHave(source, client !== undefined)) {
       this.logger.log({ event: 'refused', requestId, ...who, errcode, msg });
     }
     if (isDenial) {

@@ -41,7 +41,7 @@ import { VirtualTokens } from './virtual-tokens.js';
       provide: RefusedLines,
       inject: [CredentialsService, Journal],
       useFactory: ({ clock }: CredentialsService, journal: Journal): RefusedLines => {
-        const tell = (network: string): void => journal.tell({ event: 'sdk-flood', network });
+        const tell = (source: string): void => journal.tell({ event: 'sdk-flood', source });
         return new RefusedLines({ now: () => clock.now(), tell });
       },
     },

@@ -4,15 +4,15 @@ import { RefusedLines } from './refused-lines.js';
 class Log {
   now = 1_000_000;
   readonly told: string[] = [];
-  private readonly lines = new RefusedLines({ now: () => this.now, tell: (network) => void this.told.push(network) });
+  private readonly lines = new RefusedLines({ now: () => this.now, tell: (source) => void this.told.push(source) });
 
   /** How many of so many refusals had a line. */
-  count(refusals: number, network = '203.0.113.9'): number {
-    return Array.from({ length: refusals }, () => this.lines.mayHave(network)).filter(Boolean).length;
+  count(refusals: number, source = '203.0.113.9', isKnown = false): number {
+    return Array.from({ length: refusals }, () => this.lines.mayHave(source, isKnown)).filter(Boolean).length;
   }
 }
 
-describe('refusals of strangers', () => {
+describe('refusals', () => {
   let log: Log;
   beforeEach(() => (log = new Log()));
 
@@ -41,5 +41,12 @@ describe('refusals of strangers', () => {
     for (let i = 0; i < 20_000; i += 1) lines += log.count(1, `2001:db8:0:${i.toString(16)}::/64`);
     expect(lines).toBe(1000);
     expect(log.told).toEqual(['many networks']);
+  });
+
+  it('of clients are bounded for each, and have their lines whatever strangers do', () => {
+    for (let i = 0; i < 20_000; i += 1) log.count(1, `2001:db8:0:${i.toString(16)}::/64`);
+    expect(log.count(5000, 'the client legacy', true)).toBe(100);
+    expect(log.count(50, 'the client other', true)).toBe(50);
+    expect(log.told).toEqual(['many networks', 'the client legacy']);
   });
 });
