@@ -1,4 +1,4 @@
-import type { Kept, Mint, Nature, Need, Ration } from '../wechat/platforms/platform.js';
+import type { Kept, Nature, Need, Ration, Recipe } from '../wechat/platforms/platform.js';
 import { LATE_ARRIVAL_MS, WechatError, WechatNonsense } from '../wechat/wechat.error.js';
 import { AllowanceSpent, spend } from './allowance.js';
 import { causeOf } from './chronicle.js';
@@ -12,7 +12,7 @@ import {
   withIntent,
   withoutSettled,
 } from './lost-calls.js';
-import type { Outside } from './outside.js';
+import type { Host, Outside, SourceEvent } from './outside.js';
 import { type Credential, deadlineOf, dueOf, type Flaw, freshUntil, otherThan, type Policy, usable } from './policy.js';
 import { reconciled } from './reconcile.js';
 import { type Entry, type Lease, NOTHING_STORED, type Stored, StoreUnreachable } from './store/store.js';
@@ -95,7 +95,8 @@ export class Source implements Kept {
   /** When the credential wants to be renewed. */
   private due = Infinity;
   private storeAway: Obstacle | undefined;
-  private aloneAt = -Infinity;
+  /** When it was asked for without the store. */
+  private aloneAt: number | undefined;
   private unsaved: Unsaved | undefined;
   private isFaultTold = false;
   /** Aborted when something is heard of the credential; there while somebody waits for that. */
@@ -103,19 +104,24 @@ export class Source implements Kept {
   /** The value that WeChat was last seen to refuse. */
   private condemned: string | undefined;
   private foreignMints: ForeignMints = NO_FOREIGN_MINTS;
-  private readonly bornAt: number;
-  private adoptedAt = -Infinity;
-  /** When there is something to do for the clock; `undefined` for not at all. */
-  wakeAt: number | undefined;
+  /** Since when what failed before may work. */
+  private adoptedAt: number | undefined;
   private closed = false;
 
   constructor(
-    readonly name: string,
-    private mint: Mint,
-    private readonly nature: Nature,
+    private readonly recipe: Recipe,
+    private readonly host: Host,
     private readonly outside: Outside,
-  ) {
-    this.bornAt = outside.now();
+  ) {}
+
+  /** Which of the credentials of its app it is. */
+  get kind(): string {
+    return this.recipe.kind;
+  }
+
+  /** Under which name the store keeps it. */
+  get name(): string {
+    return this.host.nameOf(this.kind);
   }
 
   /** The credential as it stands, usable or not; its life is cut where a call may have ended it early, or may soon. */
@@ -136,6 +142,14 @@ export class Source implements Kept {
       unsaved: this.unsaved !== undefined,
       foreignMints: this.foreignMints,
     };
+  }
+
+  /** When there is something to do for the clock; `undefined` for not at all. */
+  get wakeAt(): number | undefined {
+    // Whoever has the turn sees to it all, and plans anew at its end.
+    if (this.closed || this.turn) return undefined;
+    const at = Math.min(this.unsaved?.againAt ?? Infinity, this.renewalAt);
+    return at === Infinity ? undefined : at;
   }
 
   /** When a new value can be expected, epoch milliseconds. */
@@ -196,7 +210,7 @@ export class Source implements Kept {
     if (credential?.value === refused && !credential.refused) {
       if (!this.turn) {
         this.foreignMints = { count: this.foreignMints.count + 1, lastAt: this.outside.now() };
-        this.outside.tell({ event: 'refused-by-wechat', version: credential.version });
+        this.tell({ event: 'refused-by-wechat', version: credential.version });
       }
       this.condemned = refused;
       this.remember(this.known);
@@ -227,12 +241,11 @@ export class Source implements Kept {
     const now = this.outside.now();
     if (this.unsaved && now >= this.unsaved.againAt && !this.turn) await this.keep(this.known.entry, this.unsaved);
     if (now >= this.renewalAt) await this.obtain(freshUntil(() => this.due)).catch(() => undefined);
-    this.plan();
+    this.host.plan(this);
   }
 
-  /** Takes over a new recipe, for a configuration that changed: what failed before may work now. */
-  adopt(mint: Mint): void {
-    this.mint = mint;
+  /** For a configuration that changed: what failed before may work now. */
+  adopt(): void {
     if (!this.failure) return;
     this.adoptedAt = this.outside.now();
     this.reckon();
@@ -241,8 +254,7 @@ export class Source implements Kept {
   /** Begins nothing new. Ends with the call under way, its outcome stored, or with that of another hub if it is waited for. */
   async close(): Promise<void> {
     this.closed = true;
-    this.wakeAt = undefined;
-    this.outside.wake(this, undefined);
+    this.host.plan(this);
     await this.turn?.outcome.catch(() => undefined);
   }
 
@@ -275,7 +287,7 @@ export class Source implements Kept {
     this.assertOpen();
     const outcome = this.askInTurn(policy, permit).finally(() => {
       this.turn = undefined;
-      this.plan();
+      this.host.plan(this);
     });
     this.turn = { flaw, outcome };
     return outcome;
@@ -299,7 +311,7 @@ export class Source implements Kept {
     let overAt = -Infinity;
     for (let look = 0; ; look += 1) {
       const tellOfWait = (inVain: boolean): void => {
-        if (look > 0) this.outside.tell({ event: 'waited', ms: this.outside.now() - startedAt, inVain });
+        if (look > 0) this.tell({ event: 'waited', ms: this.outside.now() - startedAt, inVain });
       };
       if (this.unsaved) await this.keep(this.known.entry, this.unsaved);
       const credential = this.current;
@@ -336,7 +348,7 @@ export class Source implements Kept {
         if (left) await this.awaitNews(heldForMs, look);
       } catch (error) {
         if (error instanceof Overtaken) {
-          this.outside.tell({ event: 'overtaken' });
+          this.tell({ event: 'overtaken' });
           continue;
         }
         // What another hub got while this one failed may do.
@@ -370,7 +382,7 @@ export class Source implements Kept {
       return undefined;
     } catch (error) {
       if (!(error instanceof StoreUnreachable)) throw error;
-      if (isHarmless(this.nature) && now >= this.aloneAt + ALONE_APART_MS) {
+      if (isHarmless(this.nature) && now >= (this.aloneAt ?? -Infinity) + ALONE_APART_MS) {
         this.aloneAt = now;
         return undefined;
       }
@@ -392,7 +404,7 @@ export class Source implements Kept {
   }
 
   private async ask(before: Entry, flaw: Flaw, permit: Permit | undefined): Promise<Credential> {
-    const { mint } = this;
+    const { account } = this.host;
     const onWordAlone = flaw === 'refused' && !before.credential?.refused;
     try {
       if (onWordAlone) await permit?.();
@@ -418,7 +430,7 @@ export class Source implements Kept {
       }
       const obstacle = await this.fail(error, after, before, flaw);
       // What failed is a configuration that is not in force any more.
-      if (mint !== this.mint) this.adopt(this.mint);
+      if (account !== this.host.account) this.adopt();
       throw new Unavailable(obstacle.error, obstacle.retryAt);
     }
   }
@@ -430,7 +442,7 @@ export class Source implements Kept {
       if (time > 0) await this.renewLease(withIntent(base, this.nature, this.outside.now()));
       const askedAt = this.outside.now();
       this.assertLease(askedAt);
-      const minted = await this.mint(need);
+      const minted = await this.host.mint(this.recipe, need);
       const known = base.credential;
       const credential = accept(base, this.nature, minted, askedAt);
       const isNew = credential.version !== known?.version;
@@ -459,7 +471,7 @@ export class Source implements Kept {
     // WeChat may give the same value until shortly before its end: ask again after half of what is left.
     await this.conclude(isNew ? entry : { ...entry, askAgainAt: now + (expiresAt - now) / 2 }, before);
     const event = isNew ? 'minted' : 'unchanged';
-    this.outside.tell({ event, flaw, version, seconds: Math.round((expiresAt - now) / 1000) });
+    this.tell({ event, flaw, version, seconds: Math.round((expiresAt - now) / 1000) });
   }
 
   private async fail(error: unknown, after: Entry, before: Entry, flaw: Flaw): Promise<Obstacle> {
@@ -475,7 +487,7 @@ export class Source implements Kept {
     const { retryAt } = error instanceof Unavailable ? error : failure;
     await this.conclude({ ...after, failure: { ...failure, retryAt, by: this.outside.replica } }, before);
     const { usable } = this.status;
-    this.outside.tell({ event: 'failed', flaw, error: cause, retryAt, usable });
+    this.tell({ event: 'failed', flaw, error: cause, retryAt, usable });
     return { error: cause, retryAt };
   }
 
@@ -559,10 +571,10 @@ export class Source implements Kept {
   private take(stored: Stored, fault: Error | undefined): void {
     this.remember(stored);
     if (fault) {
-      if (!this.isFaultTold) this.outside.tell({ event: 'unsaved', error: fault });
+      if (!this.isFaultTold) this.tell({ event: 'unsaved', error: fault });
       this.unsaved = { againAt: this.outside.now() + SAVE_AGAIN_MS };
     } else {
-      if (this.isFaultTold) this.outside.tell({ event: 'saved-again' });
+      if (this.isFaultTold) this.tell({ event: 'saved-again' });
       this.unsaved = undefined;
     }
     this.isFaultTold = fault !== undefined;
@@ -592,13 +604,13 @@ export class Source implements Kept {
   private tellOfOthers(before: Failure | undefined): void {
     const { failure } = this;
     if (!failure) {
-      if (before) this.outside.tell({ event: 'failure-over' });
+      if (before) this.tell({ event: 'failure-over' });
       return;
     }
     const { error, retryAt, by } = obstacleOf(failure);
     // Where all of them meet the same, each try is told by the one that makes it.
     if (before && causeOf(errorOf(before)) === causeOf(error)) return;
-    this.outside.tell({ event: 'failure-heard', by, error, retryAt, usable: this.status.usable });
+    this.tell({ event: 'failure-heard', by, error, retryAt, usable: this.status.usable });
   }
 
   /** Where two memories differ and neither comes of the other, finds what is true; the store is told if need be. */
@@ -631,14 +643,14 @@ export class Source implements Kept {
       const againAt = this.failure ? this.againAfter(failure) + luck * SPREAD_MS : this.outside.now();
       this.due = Math.min(this.due, againAt);
     }
-    this.plan();
+    this.host.plan(this);
   }
 
   /** What failed last, unless something has changed since that may have mended it. */
   private get failure(): Failure | undefined {
     const { failure } = this.known.entry;
-    if (!failure || failure.at <= this.adoptedAt) return undefined;
-    return failure.at <= this.bornAt && !isPassing(failure) ? undefined : failure;
+    if (!failure || failure.at <= (this.adoptedAt ?? -Infinity)) return undefined;
+    return failure.at <= this.host.startedAt && !isPassing(failure) ? undefined : failure;
   }
 
   /** That the store was away, as long as it was asked lately: nobody asks it again for what is not due. */
@@ -659,12 +671,12 @@ export class Source implements Kept {
     return failure.retryAt + (isOurs && isForPerson(failure) ? OTHERS_FIRST_MS : 0);
   }
 
-  private plan(): void {
-    if (this.closed) return;
-    // Whoever has the turn sees to it all, and comes by here at its end.
-    const at = this.turn ? Infinity : Math.min(this.unsaved?.againAt ?? Infinity, this.renewalAt);
-    this.wakeAt = at === Infinity ? undefined : at;
-    this.outside.wake(this, this.wakeAt);
+  private tell(event: SourceEvent): void {
+    this.host.tell(this.kind, event);
+  }
+
+  private get nature(): Nature {
+    return this.recipe.nature;
   }
 }
 

@@ -68,15 +68,16 @@ export class CredentialsHealth {
 
   credentials(): HealthIndicatorResult {
     const indicator = this.indicators.check('credentials');
-    const credentials = [...this.service.all].flatMap(([app, { kept }]) =>
-      [...kept].flatMap(([kind, source]) => this.healthOf(app, kind, source) ?? []),
+    const credentials = [...this.service.all].flatMap(([app, { sources }]) =>
+      sources.flatMap((source) => this.healthOf(app, source) ?? []),
     );
     const isWell = credentials.every(({ state, stored }) => state === 'good' && stored);
     return isWell ? indicator.up({ credentials }) : indicator.degraded({ credentials });
   }
 
   /** Nothing for a credential that nobody has asked for yet. */
-  private healthOf(app: string, kind: string, source: Source): CredentialHealth | undefined {
+  private healthOf(app: string, source: Source): CredentialHealth | undefined {
+    const { kind } = source;
     const { credential, usable, failure, unsaved, foreignMints } = source.status;
     if (!credential && !failure) return undefined;
     const now = this.service.clock.now();

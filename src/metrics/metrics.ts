@@ -192,9 +192,10 @@ export class Metrics {
     const { credentials } = this.watched;
     let unsaved = 0;
     for (const [app, hosted] of credentials.all) {
-      rotationsLeft.set({ app }, hosted.rotations.left);
+      rotationsLeft.set({ app }, hosted.rotationsLeft);
       for (const [api, calls] of Object.entries(hosted.quotas)) quota.set({ app, api }, calls);
-      for (const [kind, source] of hosted.kept) {
+      for (const source of hosted.sources) {
+        const { kind } = source;
         const { credential, usable, failure, unsaved: isUnsaved } = source.status;
         if (isUnsaved) unsaved += 1;
         if (failure) failing.set({ app, kind, cause: causeOf(failure.error) }, 1);

@@ -124,9 +124,9 @@ export class EmbeddedStore extends Store {
     return this.persisted(name, await this.memory.put(name, seen, entry));
   }
 
-  override async forgetBut(names: ReadonlySet<string>): Promise<void> {
-    const useless = this.memory.useless(names);
-    await this.memory.forgetBut(names);
+  override async forgetBut(isKnown: (name: string) => boolean): Promise<void> {
+    const useless = this.memory.useless(isKnown);
+    await this.memory.forgetBut(isKnown);
     await Promise.allSettled(useless.map((name) => this.write(name, undefined)));
   }
 

@@ -35,8 +35,8 @@ export class MemoryStore extends Store {
     return Promise.resolve(writtenBy(this.leases.commit(name, { seen, content: entry }, this.clock.now())));
   }
 
-  override forgetBut(names: ReadonlySet<string>): Promise<void> {
-    for (const name of this.useless(names)) this.leases.remove(name);
+  override forgetBut(isKnown: (name: string) => boolean): Promise<void> {
+    for (const name of this.useless(isKnown)) this.leases.remove(name);
     return Promise.resolve();
   }
 
@@ -59,11 +59,11 @@ export class MemoryStore extends Store {
     for (const name of this.leases.names) this.leases.remove(name);
   }
 
-  /** What is kept under other names than these, and cannot be of use to anybody any more. */
-  useless(names: ReadonlySet<string>): string[] {
+  /** What is kept under names that nobody knows, and cannot be of use to anybody any more. */
+  useless(isKnown: (name: string) => boolean): string[] {
     const now = this.clock.now();
     const isOver = ({ credential, fullAgainAt }: Entry): boolean => (credential?.expiresAt ?? fullAgainAt ?? 0) < now;
-    return [...this.entries()].filter(([name, entry]) => !names.has(name) && isOver(entry)).map(([name]) => name);
+    return [...this.leases.names].filter((name) => isOver(this.leases.slot(name).content ?? {}) && !isKnown(name));
   }
 }
 
