@@ -274,7 +274,7 @@ export class HostedApp implements Renewable, Host {
     const known = this.source(recipe.kind);
     if (known) return known;
     const source = new Source(recipe, this, this.common);
-    this.tickets = [...this.tickets, source];
+    this.tickets = this.tickets.concat(source);
     return source;
   }
 

@@ -89,7 +89,8 @@ class Overtaken extends Error {}
  */
 export class Source implements Kept {
   /** What this hub goes by; the store may know better, and says so when it is asked or when it is heard. */
-  private known: Stored = NOTHING_STORED;
+  private entry = NOTHING_STORED.entry;
+  private entryRevision = NOTHING_STORED.revision;
   private turn: Turn | undefined;
   private lease: Lease | undefined;
   /** When the credential wants to be renewed. */
@@ -129,7 +130,7 @@ export class Source implements Kept {
     const { unsaved, nature } = this;
     const mayBeReplaced = unsaved !== undefined && !isHarmless(nature);
     // What nobody else knows of they would replace: were this hub to die now, or as soon as they may.
-    return standing(this.known.entry, nature, mayBeReplaced ? (unsaved.since ?? this.outside.now()) : undefined);
+    return standing(this.entry, nature, mayBeReplaced ? (unsaved.since ?? this.outside.now()) : undefined);
   }
 
   get status(): SourceStatus {
@@ -164,7 +165,7 @@ export class Source implements Kept {
 
   /** The revision that this hub goes by. */
   get revision(): number {
-    return this.known.revision;
+    return this.entryRevision;
   }
 
   /**
@@ -206,16 +207,16 @@ export class Source implements Kept {
    * @throws Unavailable when WeChat gives no other.
    */
   async condemn(refused: string): Promise<Credential> {
-    const { credential } = this.known.entry;
+    const { credential } = this.entry;
     if (credential?.value === refused && !credential.refused) {
       if (!this.turn) {
         this.foreignMints = { count: this.foreignMints.count + 1, lastAt: this.outside.now() };
         this.tell({ event: 'refused-by-wechat', version: credential.version });
       }
       this.condemned = refused;
-      this.remember(this.known);
+      this.remember({ entry: this.entry, revision: this.revision });
       // With the lease, the end of it writes this down too.
-      if (!this.lease) await this.keep(this.known.entry);
+      if (!this.lease) await this.keep(this.entry);
     }
     return this.obtain(usable);
   }
@@ -239,7 +240,7 @@ export class Source implements Kept {
   /** For the clock: does what has become due, if anything; failures are told, not thrown. */
   async wake(): Promise<void> {
     const now = this.outside.now();
-    if (this.unsaved && now >= this.unsaved.againAt && !this.turn) await this.keep(this.known.entry, this.unsaved);
+    if (this.unsaved && now >= this.unsaved.againAt && !this.turn) await this.keep(this.entry, this.unsaved);
     if (now >= this.renewalAt) await this.obtain(freshUntil(() => this.due)).catch(() => undefined);
     this.host.plan(this);
   }
@@ -313,7 +314,7 @@ export class Source implements Kept {
       const tellOfWait = (inVain: boolean): void => {
         if (look > 0) this.tell({ event: 'waited', ms: this.outside.now() - startedAt, inVain });
       };
-      if (this.unsaved) await this.keep(this.known.entry, this.unsaved);
+      if (this.unsaved) await this.keep(this.entry, this.unsaved);
       const credential = this.current;
       const flaw = this.flawOf(credential, policy);
       if (credential && !flaw) {
@@ -327,7 +328,7 @@ export class Source implements Kept {
         continue;
       }
       try {
-        const before = this.known.entry;
+        const before = this.entry;
         const heldForMs = await this.takeLease();
         if (heldForMs === undefined) {
           tellOfWait(true);
@@ -366,7 +367,7 @@ export class Source implements Kept {
    * @throws Unavailable when the store is away, and only it could say whether WeChat may be asked.
    */
   private async takeLease(): Promise<number | undefined> {
-    const { entry, revision } = this.known;
+    const { entry, revision } = this;
     const now = this.outside.now();
     const intending = withIntent(entry, this.nature, now);
     try {
@@ -417,7 +418,7 @@ export class Source implements Kept {
       if (!current) throw new Overtaken();
       return current;
     } catch (error) {
-      const { entry } = this.known;
+      const { entry } = this;
       const after = isInDoubt(error) ? entry : withIntentsOf(before, entry);
       if (error instanceof Overtaken) {
         if (this.lease) await this.conclude(after, before);
@@ -448,11 +449,11 @@ export class Source implements Kept {
       const isNew = credential.version !== known?.version;
       // A lost call that arrives only now would supersede the new value, or bring one where we were told the old.
       const isOver = askedAt >= allArrivedAt(base) || (isNew && !isExclusive(this.nature));
-      const isRefused = this.known.entry.credential?.refused && !isNew;
+      const isRefused = this.entry.credential?.refused && !isNew;
       base = {
         credential: isRefused ? { ...credential, refused: true } : credential,
         ...(!isOver && { intents: [askedAt] }),
-        ...(this.known.entry.spent && { spent: this.known.entry.spent }),
+        ...(this.entry.spent && { spent: this.entry.spent }),
       };
       if (usable(base.credential ?? credential, this.outside.now()) === undefined) {
         await this.succeed(base, before, isNew, flaw);
@@ -461,7 +462,7 @@ export class Source implements Kept {
       if (patience === undefined || isRefused || this.closed) break;
       await this.outside.sleep(patience);
     }
-    this.remember({ ...this.known, entry: base });
+    this.remember({ entry: base, revision: this.revision });
     throw new WechatNonsense('it is the value that has ended, once more');
   }
 
@@ -494,7 +495,7 @@ export class Source implements Kept {
   /** What is rationed ends the old value, if anything does. */
   private async spend(ration: Ration): Promise<void> {
     if (!this.lease) throw new StoreUnreachable('what is rationed has to be counted');
-    const { entry } = this.known;
+    const { entry } = this;
     const now = this.outside.now();
     const spent = spend(entry.spent ?? [], ration, now);
     const intents = isExclusive(this.nature) ? [...(entry.intents ?? []).slice(0, 1), now] : entry.intents;
@@ -504,7 +505,7 @@ export class Source implements Kept {
 
   private async renewLease(entry: Entry): Promise<void> {
     if (!this.lease) return;
-    const { revision } = this.known;
+    const { revision } = this;
     const { lease, stored, fault } = await this.outside.store.grant(this.name, revision, entry, this.lease);
     this.lease = lease;
     if (!lease) {
@@ -521,17 +522,17 @@ export class Source implements Kept {
 
   /** Ends the turn among the hubs: writes down what came of it, on the ground of what was known before. */
   private conclude(entry: Entry, before: Entry): Promise<void> {
-    const { lease, known } = this;
+    const { lease } = this;
     // Without a lease, others may have written meanwhile.
-    if (!lease) return this.keep(known.entry === before ? entry : reconciled(entry, known.entry, this.nature));
-    const calledAt = isExclusive(this.nature) ? known.entry.intents?.at(-1) : undefined;
+    if (!lease) return this.keep(this.entry === before ? entry : reconciled(entry, this.entry, this.nature));
+    const calledAt = isExclusive(this.nature) ? this.entry.intents?.at(-1) : undefined;
     return this.keep(entry, { lease, ...(calledAt !== undefined && { calledAt }) });
   }
 
   /** Gives an entry to the store, and if that cannot be now, later: it holds here all the same. */
   private async keep(entry: Entry, { lease, calledAt }: Omit<Unsaved, 'againAt'> = {}): Promise<void> {
     const { store } = this.outside;
-    const { revision } = this.known;
+    const { revision } = this;
     // Under a lease it is handed out only when it is written.
     if (!lease) this.remember({ entry, revision });
     // If a lease is gone before its time, another hub may have asked at the same time; if it has run out, only later.
@@ -542,7 +543,7 @@ export class Source implements Kept {
         : store.put(this.name, revision, entry));
       if (lease) this.lease = undefined;
       // Without a lease, much may have been learned since it was asked.
-      else if (this.known.revision !== revision && stored.revision < this.known.revision) return;
+      else if (this.revision !== revision && stored.revision < this.revision) return;
       if (kept) {
         this.take(stored, fault);
       } else {
@@ -583,7 +584,7 @@ export class Source implements Kept {
   /** Takes over what the store says, unless we know better. */
   private learn(told: Stored, seen: number | undefined): void {
     this.storeAway = undefined;
-    const { entry, revision } = this.known;
+    const { entry, revision } = this;
     // Old news, and not a store that has forgotten: what is known is newer than the question.
     if (told.revision < revision && seen !== revision) return;
     const isAhead = isOfTheFuture(told.entry, this.outside.now());
@@ -615,7 +616,7 @@ export class Source implements Kept {
 
   /** Where two memories differ and neither comes of the other, finds what is true; the store is told if need be. */
   private settle(stored: Stored, heldForMs = 0): void {
-    const entry = reconciled(this.known.entry, stored.entry, this.nature);
+    const entry = reconciled(this.entry, stored.entry, this.nature);
     this.remember({ entry, revision: stored.revision });
     // All hubs come to this at the same moment, and one of them is enough.
     const since = this.outside.now();
@@ -628,17 +629,18 @@ export class Source implements Kept {
     const entry = withoutSettled(stored.entry);
     const { credential } = entry;
     const isCondemned = credential && credential.value === this.condemned && !credential.refused;
-    this.known = { revision, entry: isCondemned ? { ...entry, credential: { ...credential, refused: true } } : entry };
+    this.entryRevision = revision;
+    this.entry = isCondemned ? { ...entry, credential: { ...credential, refused: true } } : entry;
   }
 
   /** Works out anew when the credential wants to be renewed. */
   private reckon(): void {
-    const { credential, askAgainAt = 0, intents, failure } = this.known.entry;
+    const { credential, askAgainAt = 0, intents, failure } = this.entry;
     const luck = this.outside.random();
     this.due = credential ? Math.max(dueOf(credential, luck), askAgainAt + luck * SPREAD_MS) : Infinity;
     // A call is under way, or was lost: once it must have arrived, another one puts things right. Not before that, though
     // the credential may be due: whoever made the call has the lease.
-    if (intents) this.due = allArrivedAt(this.known.entry) + luck * SPREAD_MS;
+    if (intents) this.due = allArrivedAt(this.entry) + luck * SPREAD_MS;
     if (failure) {
       const againAt = this.failure ? this.againAfter(failure) + luck * SPREAD_MS : this.outside.now();
       this.due = Math.min(this.due, againAt);
@@ -648,7 +650,7 @@ export class Source implements Kept {
 
   /** What failed last, unless something has changed since that may have mended it. */
   private get failure(): Failure | undefined {
-    const { failure } = this.known.entry;
+    const { failure } = this.entry;
     if (!failure || failure.at <= (this.adoptedAt ?? -Infinity)) return undefined;
     return failure.at <= this.host.startedAt && !isPassing(failure) ? undefined : failure;
   }

@@ -145,13 +145,15 @@ export class EmbeddedStore extends Store {
   }
 
   private read(folder: string): void {
-    const rows = this.database.prepare('SELECT name, sealed FROM entry').all() as {
+    const rows = this.database.prepare('SELECT name, sealed FROM entry').iterate() as Iterable<{
       name: string;
       sealed: Uint8Array;
-    }[];
+    }>;
     const stale: string[] = [];
+    let records = 0;
     for (const { name, sealed } of rows) {
-      const bytes = Buffer.from(sealed);
+      records += 1;
+      const bytes = Buffer.from(sealed.buffer, sealed.byteOffset, sealed.byteLength);
       try {
         this.memory.restore(name, shifted(JSON.parse(this.cipher.open(name, bytes)) as Entry, -this.drift));
         if (!this.cipher.isCurrent(bytes)) stale.push(name);
@@ -164,7 +166,7 @@ export class EmbeddedStore extends Store {
     const entries = this.memory.entries();
     const resealing = stale.map((name) => this.write(name, this.sealed(name, entries.get(name) ?? {})));
     this.rekeyed = Promise.all(resealing).then(() => ({
-      records: rows.length,
+      records,
       resealed: stale.length,
       unopened: [],
     }));
