@@ -163,8 +163,7 @@ export class EmbeddedStore extends Store {
       }
     }
     // Only when every entry is known to open: a refusal changes nothing.
-    const entries = this.memory.entries();
-    const resealing = stale.map((name) => this.write(name, this.sealed(name, entries.get(name) ?? {})));
+    const resealing = stale.map((name) => this.write(name, this.sealed(name, this.memory.entry(name))));
     this.rekeyed = Promise.all(resealing).then(() => ({
       records,
       resealed: stale.length,

@@ -12,8 +12,12 @@ export class MemoryStore extends Store {
   }
 
   override load(names: readonly string[]): Promise<Map<string, Stored>> {
-    const found = names.map((name) => [name, storedIn(this.leases.slot(name))] as const);
-    return Promise.resolve(new Map(found.filter(([, { revision }]) => revision > 0)));
+    const found = new Map<string, Stored>();
+    for (const name of names) {
+      const slot = this.leases.slot(name);
+      if (slot.revision > 0) found.set(name, storedIn(slot));
+    }
+    return Promise.resolve(found);
   }
 
   override grant(name: string, seen: number, entry?: Entry, lease?: Lease): Promise<Granted> {
@@ -46,7 +50,12 @@ export class MemoryStore extends Store {
 
   /** Every entry there is, by name. */
   entries(): Map<string, Entry> {
-    return new Map([...this.leases.names].map((name) => [name, storedIn(this.leases.slot(name)).entry]));
+    return new Map([...this.leases.names].map((name) => [name, this.entry(name)]));
+  }
+
+  /** What is there under a name; nothing is an entry, too. */
+  entry(name: string): Entry {
+    return storedIn(this.leases.slot(name)).entry;
   }
 
   /** Puts an entry there that outlived an earlier process. */
@@ -63,7 +72,7 @@ export class MemoryStore extends Store {
   useless(isKnown: (name: string) => boolean): string[] {
     const now = this.clock.now();
     const isOver = ({ credential, fullAgainAt }: Entry): boolean => (credential?.expiresAt ?? fullAgainAt ?? 0) < now;
-    return [...this.leases.names].filter((name) => isOver(this.leases.slot(name).content ?? {}) && !isKnown(name));
+    return [...this.leases.names].filter((name) => isOver(this.entry(name)) && !isKnown(name));
   }
 }
 
