@@ -140,9 +140,14 @@ export class Source implements Kept {
       credential,
       usable: credential !== undefined && usable(credential, this.outside.now()) === undefined,
       failure: failure ? obstacleOf(failure) : this.presentTrouble,
-      unsaved: this.unsaved !== undefined,
+      unsaved: this.isUnsaved,
       foreignMints: this.foreignMints,
     };
+  }
+
+  /** Whether it is served, but not stored. */
+  get isUnsaved(): boolean {
+    return this.unsaved !== undefined;
   }
 
   /** When there is something to do for the clock; `undefined` for not at all. */
