@@ -89,12 +89,6 @@ export class CredentialsService implements Follower {
     return this.surroundings.store.status;
   }
 
-  /** Whether there is anything at all that clients can be given. */
-  hasUsable(): boolean {
-    for (const { sources } of this.apps.values()) if (sources.some(({ status }) => status.usable)) return true;
-    return false;
-  }
-
   /** Every app by its name. */
   get all(): ReadonlyMap<string, HostedApp> {
     return this.apps;

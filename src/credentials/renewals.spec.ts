@@ -73,9 +73,7 @@ class Stage {
 
   /** How many of these can still be given to clients, of all kinds. */
   usable(names: readonly string[]): number {
-    return names
-      .flatMap((name) => this.service.app(name)?.sources ?? [])
-      .filter(({ status }) => status.usable).length;
+    return names.flatMap((name) => this.service.app(name)?.sources ?? []).filter(({ status }) => status.usable).length;
   }
 
   private app(identity: string, dialect: Dialect): App {
