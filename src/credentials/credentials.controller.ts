@@ -7,7 +7,7 @@ import { Forbidden, sees } from '../auth/rights.js';
 import { DEFAULT_APP } from '../config/configuration.js';
 import type { Client } from '../config/clients.js';
 import type { Action } from '../config/hub-file.js';
-import { MEMBERS, sendLongList } from '../http/long-list.js';
+import { MEMBERS, sendLongList } from '../long-list.js';
 import { inTurns } from '../turns.js';
 import { appFor } from './access.js';
 import { CredentialsService } from './credentials.service.js';

@@ -1,7 +1,7 @@
 import { Controller, Get, Res, ServiceUnavailableException } from '@nestjs/common';
 import { type HealthCheckResult, HealthCheckService, type HealthIndicatorResult } from '@nestjs/terminus';
 import type { Response } from 'express';
-import { MEMBERS, sendLongList } from '../http/long-list.js';
+import { MEMBERS, sendLongList } from '../long-list.js';
 import { CredentialsHealth } from './credentials.health.js';
 
 /** What Kubernetes and operators ask: is the process alive, and should it get requests? */
@@ -21,7 +21,7 @@ export class HealthController {
   @Get('ready')
   async ready(@Res() response: Response): Promise<void> {
     const overview = await this.health.overview();
-    const result = await this.checked([
+    const { status, result } = await this.checked([
       this.health.hub(),
       this.health.configuration(),
       this.health.store(overview),
@@ -29,17 +29,18 @@ export class HealthController {
       ...this.health.audit(),
       ...this.health.issuers(),
     ]);
-    const status = result.status === 'ok' ? 200 : 503;
     await sendLongList(response, status, withPlaceForList(result), this.health.each());
   }
 
-  private async checked(indicators: readonly HealthIndicatorResult[]): Promise<HealthCheckResult> {
+  private async checked(
+    indicators: readonly HealthIndicatorResult[],
+  ): Promise<{ readonly status: number; readonly result: HealthCheckResult }> {
     try {
-      return await this.checks.check(indicators.map((indicator) => () => indicator));
+      return { status: 200, result: await this.checks.check(indicators.map((indicator) => () => indicator)) };
     } catch (error) {
       // Terminus reports what is down as an exception; its body is the answer that probes want.
       if (!(error instanceof ServiceUnavailableException)) throw error;
-      return error.getResponse() as HealthCheckResult;
+      return { status: error.getStatus(), result: error.getResponse() as HealthCheckResult };
     }
   }
 }

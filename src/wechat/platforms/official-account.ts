@@ -41,6 +41,7 @@ export function weixinPlatform(name: string): Platform {
 }
 
 class WeixinApp implements App {
+  readonly dialect = 'wechat';
   readonly appid: string;
   readonly identity: string;
   readonly secret: Secret;
@@ -57,10 +58,6 @@ class WeixinApp implements App {
     this.quota = written.quota;
     // The two endpoints know nothing of each other: each has a token of its own.
     this.identity = ['weixin', written.appid, written.endpoint].join('/');
-  }
-
-  get dialect(): 'wechat' {
-    return 'wechat';
   }
 
   get quotas(): Readonly<Record<string, number>> {

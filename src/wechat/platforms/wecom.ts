@@ -22,6 +22,8 @@ export const wecom: Platform = {
 };
 
 class WecomApp implements App {
+  readonly platform = 'wecom';
+  readonly dialect = 'wecom';
   readonly identity: string;
 
   constructor(
@@ -33,14 +35,6 @@ class WecomApp implements App {
     // still the same app.
     const app = agentid ?? createHash('sha256').update(`${appid}\0${secret.reveal()}`).digest('hex').slice(0, 16);
     this.identity = ['wecom', appid, app].join('/');
-  }
-
-  get platform(): 'wecom' {
-    return 'wecom';
-  }
-
-  get dialect(): 'wecom' {
-    return 'wecom';
   }
 
   /** WeCom tells none. */
