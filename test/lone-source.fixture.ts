@@ -15,6 +15,7 @@ export interface LoneOutside extends Outside {
 export class LoneSource extends Source {
   /** Takes over another configuration, with which WeChat is asked so. */
   readonly reconfigure: (ask: Ask) => void;
+  private readonly closeHost: () => void;
 
   constructor(name: string, ask: Ask, nature: Nature, outside: LoneOutside) {
     const recipe: Recipe = { kind: name, nature, mint: (_account, _means, need) => host.ask(need) };
@@ -24,12 +25,21 @@ export class LoneSource extends Source {
       host.configure(other);
       this.adopt();
     };
+    this.closeHost = () => {
+      host.isClosed = true;
+    };
+  }
+
+  override close(): Promise<void> {
+    this.closeHost();
+    return super.close();
   }
 }
 
 class LoneHost implements Host {
   readonly startedAt: number;
   account = accountOf();
+  isClosed = false;
 
   constructor(
     public ask: Ask,

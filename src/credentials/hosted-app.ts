@@ -51,7 +51,7 @@ export class HostedApp implements Renewable, Host {
   private tickets = NO_TICKETS;
   private budget: Budget | undefined;
   readonly startedAt: number;
-  private isClosed = false;
+  isClosed = false;
   /** There while a question waits for its turn. */
   private patience: AbortController | undefined;
   private probing: Promise<boolean> | undefined;

@@ -38,6 +38,8 @@ export interface Host {
   readonly account: Account;
   /** Since when this hub has the app, epoch milliseconds. */
   readonly startedAt: number;
+  /** Whether it begins nothing new. */
+  readonly isClosed: boolean;
   /** Under which name the store keeps the credential of a kind. */
   nameOf(kind: string): string;
   /** Asks WeChat for a value. */

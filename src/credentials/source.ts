@@ -107,7 +107,6 @@ export class Source implements Kept {
   private foreignMints: ForeignMints = NO_FOREIGN_MINTS;
   /** Since when what failed before may work. */
   private adoptedAt: number | undefined;
-  private closed = false;
 
   constructor(
     private readonly recipe: Recipe,
@@ -153,7 +152,7 @@ export class Source implements Kept {
   /** When there is something to do for the clock; `undefined` for not at all. */
   get wakeAt(): number | undefined {
     // Whoever has the turn sees to it all, and plans anew at its end.
-    if (this.closed || this.turn) return undefined;
+    if (this.host.isClosed || this.turn) return undefined;
     const at = Math.min(this.unsaved?.againAt ?? Infinity, this.renewalAt);
     return at === Infinity ? undefined : at;
   }
@@ -257,9 +256,8 @@ export class Source implements Kept {
     this.reckon();
   }
 
-  /** Begins nothing new. Ends with the call under way, its outcome stored, or with that of another hub if it is waited for. */
+  /** For when the app is closed: ends with the call under way, its outcome stored, or with that of another hub if it is waited for. */
   async close(): Promise<void> {
-    this.closed = true;
     this.host.plan(this);
     await this.turn?.outcome.catch(() => undefined);
   }
@@ -307,7 +305,7 @@ export class Source implements Kept {
     const { obstacle } = this;
     const now = this.outside.now();
     if (obstacle && now < obstacle.retryAt) throw new Unavailable(obstacle.error, obstacle.retryAt);
-    if (this.closed && now >= overAt) throw new Closed();
+    if (this.host.isClosed && now >= overAt) throw new Closed();
   }
 
   /** Takes the turn among the hubs, and asks, unless what another one got meanwhile will do. */
@@ -328,7 +326,7 @@ export class Source implements Kept {
       }
       // The first look was made before the turn was taken.
       if (look > 0) this.assertOpen(overAt);
-      if (this.closed && look > 0) {
+      if (this.host.isClosed && look > 0) {
         await this.awaitNews(overAt - this.outside.now(), look);
         continue;
       }
@@ -464,7 +462,7 @@ export class Source implements Kept {
         await this.succeed(base, before, isNew, flaw);
         return;
       }
-      if (patience === undefined || isRefused || this.closed) break;
+      if (patience === undefined || isRefused || this.host.isClosed) break;
       await this.outside.sleep(patience);
     }
     this.remember({ entry: base, revision: this.revision });
