@@ -149,23 +149,23 @@ export class CredentialsService implements Follower {
   }
 
   private async exchange(configured: ReadonlyMap<string, App>): Promise<void> {
-    const before = new Map([...this.apps.values()].map((app) => [app.identity, app]));
-    const identities = new Set([...configured.values()].map((app) => app.identity));
-    const gone = [...before.values()].filter((app) => !identities.has(app.identity));
-    // What they have under way is stored before anything is read: an app may come back under another configuration.
-    await Promise.all(gone.map((app) => app.close()));
-
+    const before = this.hosted;
     const apps = new Map<string, HostedApp>();
+    const hosted = new Map<string, HostedApp>();
     const added: HostedApp[] = [];
     for (const [name, app] of configured) {
       const known = before.get(app.identity);
       known?.adopt(app, name);
-      const hosted = known ?? new HostedApp(name, app, this.common);
-      if (!known) added.push(hosted);
-      apps.set(name, hosted);
+      const one = known ?? new HostedApp(name, app, this.common);
+      if (!known) added.push(one);
+      apps.set(name, one);
+      hosted.set(app.identity, one);
     }
+    const gone = [...before.values()].filter((app) => !hosted.has(app.identity));
+    // What they have under way is stored before anything is read: an app may come back under another configuration.
+    await Promise.all(gone.map((app) => app.close()));
     // From here on they hear what other hubs write; so nothing is missed while what there is is read.
-    this.hosted = new Map([...apps.values()].map((app) => [app.identity, app]));
+    this.hosted = hosted;
     try {
       await this.load(added);
     } catch (error) {
