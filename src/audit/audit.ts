@@ -97,7 +97,8 @@ export class Audit {
   /** Of a stranger who is refused: ends when that is recorded, or counted, or cannot be. */
   async noteStranger(record: AuditRecord, request: Asking): Promise<void> {
     if (!this.trail) return;
-    await this.strangers.refused(this.witness.sourceNetworkOf(request), { ...this.askedBy(request), ...record });
+    const network = this.witness.sourceNetworkOf(request);
+    await this.strangers.refused(network, () => ({ ...this.askedBy(request), ...record }));
   }
 
   /** Of a stranger who is refused without a look. */

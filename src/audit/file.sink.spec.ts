@@ -1,3 +1,4 @@
+import { jest } from '@jest/globals';
 import {
   appendFileSync,
   chmodSync,
@@ -200,4 +201,29 @@ describe('the file of an audit', () => {
     await trail.close();
     expect(await findingsIn(path)).toEqual(['up to 3']);
   });
+
+  it('is written to at once, unless the disk was slow lately', async () => {
+    const { sink } = await open();
+    const clock = jest.spyOn(performance, 'now').mockReturnValue(0);
+    expect(await isWrittenAtOnce(sink)).toBe(true);
+    clock.mockReturnValueOnce(0).mockReturnValue(21);
+    expect(await isWrittenAtOnce(sink)).toBe(true);
+    expect(await isWrittenAtOnce(sink)).toBe(false);
+    clock.mockReturnValue(10_020);
+    expect(await isWrittenAtOnce(sink)).toBe(false);
+    clock.mockReturnValue(10_021);
+    expect(await isWrittenAtOnce(sink)).toBe(true);
+    await sink.close();
+    expect(readFileSync(path, 'utf8')).toBe('line\n'.repeat(5));
+  });
 });
+
+/** Writes a line; whether nothing else had a turn until that was done. */
+async function isWrittenAtOnce(sink: FileSink): Promise<boolean> {
+  let isWritten = false;
+  const written = sink.write(Buffer.from('line\n')).then(() => (isWritten = true));
+  for (let i = 0; i < 10; i += 1) await Promise.resolve();
+  const wasAtOnce = isWritten;
+  await written;
+  return wasAtOnce;
+}

@@ -1,4 +1,4 @@
-import { write } from 'node:fs';
+import { write, writeSync } from 'node:fs';
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { BEGINNING, type Ending, endingAfter, type Link, mayBeTorn, NOTHING_YET, readLine } from './chain.js';
@@ -18,11 +18,16 @@ export interface Opened<S extends Sink> {
 const TAIL_BYTES = 1024 * 1024;
 /** How often it is looked whether another file has taken the place of this one. */
 const LOOK_MS = 1000;
+/** What the kernel takes into its memory, it takes in microseconds; a write that is longer than this had to wait for the disk. */
+const SLOW_MS = 20;
+/** For so long after that, all that has to wait for the disk is another thread. */
+const WARY_MS = 10_000;
 const LINE_END = 0x0a;
 
 /** The audit in a file that only grows, and that others may rename. */
 export class FileSink extends Sink {
   private lookAt = performance.now() + LOOK_MS;
+  private waryUntil = 0;
 
   private constructor(
     private readonly path: string,
@@ -70,7 +75,7 @@ export class FileSink extends Sink {
   override async write(bytes: Buffer): Promise<Written> {
     let written = 0;
     try {
-      while (written < bytes.length) written += await writeSome(this.handle, bytes, written);
+      while (written < bytes.length) written += await this.writeSome(bytes, written);
       if (this.isDurable) await this.handle.datasync();
       return { bytes: written };
     } catch (error) {
@@ -80,6 +85,16 @@ export class FileSink extends Sink {
 
   override close(): Promise<void> {
     return this.handle.close();
+  }
+
+  /** To have another thread write costs ten times what it takes to write, so that is left to one only where this one might wait. */
+  private writeSome(bytes: Buffer, from: number): number | Promise<number> {
+    const begun = performance.now();
+    if (begun < this.waryUntil) return writeAside(this.handle, bytes, from);
+    const count = writeSync(this.handle.fd, bytes, from);
+    const ended = performance.now();
+    if (ended - begun > SLOW_MS) this.waryUntil = ended + WARY_MS;
+    return count;
   }
 
   private async isInPlace(): Promise<boolean> {
@@ -94,7 +109,7 @@ export class FileSink extends Sink {
 }
 
 /** By the number of the file, which is a good deal quicker than by the handle. */
-function writeSome({ fd }: FileHandle, bytes: Buffer, from: number): Promise<number> {
+function writeAside({ fd }: FileHandle, bytes: Buffer, from: number): Promise<number> {
   return new Promise((resolve, reject) => {
     write(fd, bytes, from, (error, count) => {
       if (error) reject(error);

@@ -19,7 +19,7 @@ afterEach(() => jest.useRealTimers());
 
 /** Refuses so many, and gives what is on record of it since this was asked last. */
 async function refuse(count: number, network = '203.0.113.9'): Promise<AuditRecord[]> {
-  for (let i = 0; i < count; i += 1) await strangers.refused(network, refusal(`${i}`));
+  for (let i = 0; i < count; i += 1) await strangers.refused(network, () => refusal(`${i}`));
   return records.splice(0);
 }
 
@@ -61,7 +61,7 @@ describe('refusals of strangers', () => {
 
   it('from many networks are no more than so many records, and every one of them is recorded or counted', async () => {
     for (let network = 0; network < 5000; network += 1) {
-      for (let i = 0; i < 3; i += 1) await strangers.refused(`network ${network}`, refusal(''));
+      for (let i = 0; i < 3; i += 1) await strangers.refused(`network ${network}`, () => refusal(''));
       strangers.shed(`network ${network}`);
     }
     jest.advanceTimersByTime(60_000);

@@ -28,7 +28,7 @@ export class Strangers {
   constructor(private readonly write: (record: AuditRecord) => Promise<void>) {}
 
   /** Records a refusal, or counts it. Ends when that is done. */
-  async refused(network: string, record: AuditRecord): Promise<void> {
+  async refused(network: string, recordOf: () => AuditRecord): Promise<void> {
     const tally = this.tallyOf(network);
     if (tally.recorded >= ONE_BY_ONE || this.recorded >= ONE_BY_ONE_IN_ALL) {
       tally.more += 1;
@@ -36,7 +36,7 @@ export class Strangers {
     }
     tally.recorded += 1;
     this.recorded += 1;
-    await this.write(record);
+    await this.write(recordOf());
   }
 
   /** Counts a refusal of a request that nobody looked at. */

@@ -18,22 +18,27 @@ export interface Verdict {
   readonly validity: Validity;
 }
 
+/** A verdict, and by how many other configurations it was preceded. */
+interface Remembered extends Verdict {
+  readonly era: number;
+}
+
 /**
  * Tokens that were verified lately: a client that keeps one for its life is let in without calculating it all again. What
  * is remembered is told by a digest of the whole token, and only as long as every check would have the same outcome;
  * what was refused is never told from here.
  */
 export class VerifiedTokens {
-  private verdicts = new Recent<Verdict>(MOST_TOKENS);
-  private verdictsUnder: Clients['current'];
-  /** Outlasts configurations: what was good is worth a look, whatever that comes to. */
-  private readonly good = new Recent<true>(MOST_TOKENS);
+  /** What is here of another configuration, or of another time, was good then: that is worth a look, whatever comes of it. */
+  private readonly remembered = new Recent<Remembered>(MOST_TOKENS);
+  private underConfiguration: Clients['current'];
+  private era = 0;
 
   constructor(
     private readonly configuration: Clients,
     private readonly ring: Pick<KeyRing, 'atHand'>,
   ) {
-    this.verdictsUnder = configuration.current;
+    this.underConfiguration = configuration.current;
   }
 
   /**
@@ -41,40 +46,39 @@ export class VerifiedTokens {
    * @param token as {@link digestOf} has it.
    */
   recall(token: string): Client | undefined {
-    this.forgetOtherConfigurations();
-    const verdict = this.verdicts.get(token);
-    if (!verdict) return undefined;
-    const { client, kid, issuedWith, validity } = verdict;
+    const known = this.remembered.get(token);
+    if (known?.era !== this.presentEra()) return undefined;
+    const { client, kid, issuedWith, validity } = known;
     const now = Date.now() / 1000;
-    const isTimely = now >= validity.from && now < validity.until;
-    const key = client.issuer && this.ring.atHand(client.issuer, kid);
-    if (isTimely && (!client.issuer || (key && key === issuedWith))) return client;
-    this.verdicts.delete(token);
-    return undefined;
+    if (now < validity.from || now >= validity.until) return undefined;
+    if (!client.issuer) return client;
+    const key = this.ring.atHand(client.issuer, kid);
+    return key && key === issuedWith ? client : undefined;
   }
 
   /** Remembers a token that was verified just now, under the configuration that is in force. */
-  keep(token: string, verdict: Verdict): void {
-    this.forgetOtherConfigurations();
-    this.verdicts.set(token, verdict);
-    this.good.set(token, true);
+  keep(token: string, { client, kid, issuedWith, validity }: Verdict): void {
+    this.remembered.set(token, { client, kid, issuedWith, validity, era: this.presentEra() });
   }
 
   /** Whether it was good when it was last looked at. */
   wasGood(token: string): boolean {
-    return this.verdicts.get(token) !== undefined || this.good.get(token) !== undefined;
+    return this.remembered.get(token) !== undefined;
   }
 
   /** It is not good, or no longer. */
   forget(token: string): void {
-    this.verdicts.delete(token);
-    this.good.delete(token);
+    this.remembered.delete(token);
   }
 
-  private forgetOtherConfigurations(): void {
-    if (this.verdictsUnder === this.configuration.current) return;
-    this.verdictsUnder = this.configuration.current;
-    this.verdicts = new Recent(MOST_TOKENS);
+  /** Another one for every configuration. */
+  private presentEra(): number {
+    const { current } = this.configuration;
+    if (current !== this.underConfiguration) {
+      this.underConfiguration = current;
+      this.era += 1;
+    }
+    return this.era;
   }
 }
 

@@ -1,4 +1,4 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import { type Credential, secondsLeft } from './policy.js';
 import type { CredentialView } from './views.js';
 
@@ -65,6 +65,11 @@ export function hasVersion({ headers }: IncomingMessage, { version }: Credential
   return known !== undefined && knows(known, etagOf(version));
 }
 
+/** What an answer is sent by: head, as names and values in turn, and body at once. */
+export interface Sender {
+  sendWhole(status: number, head: string[], body: string): void;
+}
+
 /** The forms in which a credential can be given. */
 export type Format = 'text' | 'json';
 
@@ -74,19 +79,19 @@ export type Format = 'text' | 'json';
  */
 export function send(
   request: IncomingMessage,
-  response: ServerResponse,
+  response: Sender,
   credential: Credential,
   preferred: Format,
   about: () => readonly [Subject, Times],
 ): void {
   const { unchanged, text } = headsOf(credential);
   if (hasVersion(request, credential)) {
-    response.writeHead(304, unchanged).end();
+    response.sendWhole(304, unchanged, '');
   } else if (formatFor(request.headers.accept, preferred) === 'text') {
-    response.writeHead(200, text).end(credential.value);
+    response.sendWhole(200, text, credential.value);
   } else {
     const { head, body } = jsonOf(credential, ...about());
-    response.writeHead(200, head).end(body);
+    response.sendWhole(200, head, body);
   }
 }
 

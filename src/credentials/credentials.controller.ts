@@ -1,5 +1,5 @@
 import { Body, Controller, Get, HttpCode, Param, Post, Query, Req, Res, UseGuards } from '@nestjs/common';
-import type { Response } from 'express';
+import type { ServerResponse } from 'node:http';
 import type { z } from 'zod';
 import { Audit } from '../audit/audit.js';
 import { ClientGuard, type ClientRequest } from '../auth/client.guard.js';
@@ -10,6 +10,7 @@ import type { Action } from '../config/hub-file.js';
 import { MEMBERS, sendLongList } from '../long-list.js';
 import { inTurns } from '../turns.js';
 import { appFor } from './access.js';
+import type { Sender } from './answer.js';
 import { CredentialsService } from './credentials.service.js';
 import { HandOuts, recordOf } from './hand-outs.js';
 import type { HostedApp, JssdkConfig } from './hosted-app.js';
@@ -38,7 +39,7 @@ export class CredentialsController {
   @Get(['access-token', 'access_token'])
   defaultToken(
     @Req() request: ClientRequest,
-    @Res() response: Response,
+    @Res() response: Sender,
     @Query({ schema: tokenQuery }) query: TokenQuery,
   ): Promise<void> {
     const { rotate_token: refused } = query;
@@ -48,7 +49,7 @@ export class CredentialsController {
   @Get('ticket')
   defaultTicket(
     @Req() request: ClientRequest,
-    @Res() response: Response,
+    @Res() response: Sender,
     @Query({ schema: ticketQuery }) query: TicketQuery,
   ): Promise<void> {
     const { type, rotate_ticket: refused } = query;
@@ -58,7 +59,7 @@ export class CredentialsController {
   @Get('apps')
   async apps(
     @Req() { client }: ClientRequest,
-    @Res() response: Response,
+    @Res() response: ServerResponse,
     @Query({ schema: noQuery }) _query: object,
   ): Promise<void> {
     if (!client.may.has('read')) throw new Forbidden();
@@ -78,7 +79,7 @@ export class CredentialsController {
   @Get('apps/:app/access-token')
   token(
     @Req() request: ClientRequest,
-    @Res() response: Response,
+    @Res() response: Sender,
     @Param('app') app: string,
     @Query({ schema: tokenQuery }) query: TokenQuery,
   ): Promise<void> {
@@ -89,7 +90,7 @@ export class CredentialsController {
   @Get('apps/:app/ticket')
   ticket(
     @Req() request: ClientRequest,
-    @Res() response: Response,
+    @Res() response: Sender,
     @Param('app') app: string,
     @Query({ schema: ticketQuery }) query: TicketQuery,
   ): Promise<void> {

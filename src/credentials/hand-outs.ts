@@ -1,10 +1,9 @@
-import type { ServerResponse } from 'node:http';
 import type { Audit } from '../audit/audit.js';
 import type { AuditRecord } from '../audit/record.js';
 import type { ClientRequest } from '../auth/client.guard.js';
 import { Recent } from '../auth/recent.js';
 import { appFor } from './access.js';
-import { type Format, hasVersion, send, type Subject, type Times, viewOf } from './answer.js';
+import { type Format, hasVersion, send, type Sender, type Subject, type Times, viewOf } from './answer.js';
 import type { CredentialsService } from './credentials.service.js';
 import type { HostedApp } from './hosted-app.js';
 import type { Credential } from './policy.js';
@@ -60,7 +59,7 @@ export class HandOuts {
   }
 
   /** Answers a read that came by the router, whose target is familiar from then on. */
-  async answerRouted(request: ClientRequest, response: ServerResponse, read: Read): Promise<void> {
+  async answerRouted(request: ClientRequest, response: Sender, read: Read): Promise<void> {
     await this.answer(request, response, read);
     const { originalUrl } = request;
     const route = request.route as FamiliarRead['route'];
@@ -72,7 +71,7 @@ export class HandOuts {
    * Answers a read of a client that is known.
    * @throws UnknownApp, Forbidden, UnknownTicketType, AuditUnavailable, and what obtaining the credential throws.
    */
-  async answer(request: ClientRequest, response: ServerResponse, read: Read): Promise<void> {
+  async answer(request: ClientRequest, response: Sender, read: Read): Promise<void> {
     const { refused, preferred } = read;
     const app = appFor(this, request, refused === undefined ? 'read' : 'rotate', read.app);
     const type = read.type === undefined ? undefined : (TYPE_ALIASES[read.type] ?? read.type);

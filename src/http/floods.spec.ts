@@ -39,7 +39,7 @@ class Table {
     for (let i = 0; i < count; i += 1) {
       const shown = tokenOf((this.sent += 1));
       if (this.isShed(shown)) continue;
-      this.floods.fail(FLOODER, shown);
+      this.floods.fail(FLOODER, shown, this);
       looks += 1;
     }
     return looks;

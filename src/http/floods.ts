@@ -1,7 +1,7 @@
 import { kidAtAGlance } from '../auth/bearer.js';
 import type { KeyRing } from '../auth/key-ring.js';
 import { Recent } from '../auth/recent.js';
-import { digestBy, digestOf, type VerifiedTokens } from '../auth/verified-tokens.js';
+import { digestBy, type VerifiedTokens } from '../auth/verified-tokens.js';
 import { type BudgetLimits, coveredFrom, takeFrom } from '../credentials/allowance.js';
 
 /**
@@ -73,10 +73,10 @@ export class Floods {
     return true;
   }
 
-  /** Remembers that this was no token of a client. */
-  fail(network: string, shown: string): void {
+  /** Remembers that this was no token of a client. Takes what {@link isShed} takes. */
+  fail(network: string, shown: string, connection: object): void {
     const now = this.surroundings.now();
-    const digest = digestOf(shown);
+    const digest = digestBy(connection, shown);
     this.surroundings.verified.forget(digest);
     this.failed.set(digest, now + CERTAIN_MS);
     for (const [source, limits] of this.budgetsOf(network, shown)) {

@@ -168,7 +168,7 @@ export class HubAdapter extends ExpressAdapter {
 
   /** Hears that what a request showed was no token of a client. */
   learnOfFailure(request: IncomingMessage): void {
-    this.floods.fail(sourceNetworkOf(request), shownBy(request));
+    this.floods.fail(sourceNetworkOf(request), shownBy(request), request.socket);
   }
 
   private answer(request: HubRequest, response: HubResponse): void {
@@ -254,7 +254,8 @@ export class HubAdapter extends ExpressAdapter {
   };
 
   /** Nothing is here, or not for this method: a path that is there for others is told apart. */
-  private readonly refuseUnknown = (request: Request, response: Response): void => {
+  private readonly refuseUnknown = (request: Request, expressResponse: Response): void => {
+    const response = expressResponse as unknown as HubResponse;
     const allowed = this.methodsOf(request.path);
     if (allowed.length === 0) sendProblem(response, PROBLEMS.notFound);
     else sendProblem(response, PROBLEMS.methodNotAllowed, {}, { Allow: allowed.join(', ') });

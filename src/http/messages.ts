@@ -56,7 +56,27 @@ export class HubResponse extends ServerResponse {
     }
     return super.writeHead(status, reasonOrHeaders as string, headers);
   }
+
+  /**
+   * Answers with a head and a body that are both there. By `writeHead` and `end` Node hands the system two pieces, the
+   * second an empty one that is to tell it when the first is sent; to gather them is a fifteenth of what a read costs. So
+   * the body goes with the head, as Node keeps that until it has something to send.
+   */
+  sendWhole(status: number, head: string[], body: string): void {
+    this.writeHead(status, head);
+    const kept = this as unknown as { _header: unknown };
+    // What is kept is written as Latin-1.
+    if (typeof kept._header === 'string' && ASCII.test(body)) {
+      kept._header += body;
+      this.end();
+    } else {
+      this.end(body);
+    }
+  }
 }
+
+// eslint-disable-next-line no-control-regex -- they are what ASCII is.
+const ASCII = /^[\x00-\x7f]*$/;
 
 /** Classes for an HTTP server to make its requests and answers of; they are a {@link HubRequest} and a {@link HubResponse}. */
 export interface Born {

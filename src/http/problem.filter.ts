@@ -1,6 +1,4 @@
 import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException, Logger } from '@nestjs/common';
-import type { Response } from 'express';
-import type { ServerResponse } from 'node:http';
 import { type Audit, AuditUnavailable } from '../audit/audit.js';
 import type { AuditRecord } from '../audit/record.js';
 import { Unauthenticated } from '../auth/bearer.js';
@@ -14,6 +12,7 @@ import { StoreUnreachable } from '../credentials/store/store.js';
 import { WechatError, WechatUnreachable } from '../wechat/wechat.error.js';
 import { TooManyRequests } from './client-budgets.js';
 import type { HubAdapter } from './hub.adapter.js';
+import type { HubResponse } from './messages.js';
 import { originOf } from './origin.js';
 import { MalformedRequest } from './query.js';
 import { PROBLEMS, type Problem, type Refusal, sendProblem, UNAUTHENTICATED } from './problems.js';
@@ -48,12 +47,12 @@ export class ProblemFilter implements ExceptionFilter {
   ) {}
 
   async catch(error: unknown, host: ArgumentsHost): Promise<void> {
-    const response = host.switchToHttp().getResponse<Response>();
+    const response = host.switchToHttp().getResponse<HubResponse>();
     await this.answer(error, host.switchToHttp().getRequest<Asking>(), response);
   }
 
   /** Answers a request that came to nothing. */
-  async answer(error: unknown, request: Asking, response: ServerResponse): Promise<void> {
+  async answer(error: unknown, request: Asking, response: HubResponse): Promise<void> {
     const { kind, particulars, headers } = this.replyTo(error);
     this.note(error, kind, request);
     if (error instanceof Unauthenticated) this.adapter.learnOfFailure(request);

@@ -1,4 +1,4 @@
-import type { ServerResponse } from 'node:http';
+import type { HubResponse } from './messages.js';
 
 /** A kind of error that clients meet: its stable name is part of the API. */
 export interface Problem {
@@ -76,7 +76,7 @@ const constantBodies = new Map<Problem, string>(Object.values(PROBLEMS).map((kin
 
 /** Sends an error, if the answer has not begun. */
 export function sendProblem(
-  response: ServerResponse,
+  response: HubResponse,
   kind: Problem,
   particulars?: Particulars,
   headers: Readonly<Record<string, string>> = {},
@@ -85,5 +85,5 @@ export function sendProblem(
   response.removeHeader('ETag');
   const body = (particulars ? undefined : constantBodies.get(kind)) ?? bodyOf(kind, particulars);
   const head = ['Content-Type', PROBLEM_JSON, 'Content-Length', String(Buffer.byteLength(body))];
-  response.writeHead(kind.status, [...head, ...Object.entries(headers).flat()]).end(body);
+  response.sendWhole(kind.status, [...head, ...Object.entries(headers).flat()], body);
 }

@@ -1,8 +1,11 @@
 import type { IncomingMessage } from 'node:http';
-import { type BlockList, isIP, isIPv6, type Socket, SocketAddress } from 'node:net';
+import { type BlockList, isIP, type Socket, SocketAddress } from 'node:net';
+import { Recent } from '../auth/recent.js';
 
 /** More proxies in a row than anybody has; what is further to the left was made up. */
 const MAX_HOPS = 16;
+/** More than a hub has proxies, and than most have clients. */
+const MOST_ADDRESSES = 1000;
 /** Of requests that came by a proxy of ours. */
 const addresses = new WeakMap<IncomingMessage, string>();
 /** Of connections, which forget theirs when they break off. */
@@ -19,7 +22,7 @@ export function sourceAddressOf(request: IncomingMessage): string {
 /** Where a request came from, as one place: an address of IPv4, or a /64 of IPv6, of which whoever has one has all. */
 export function sourceNetworkOf(request: IncomingMessage): string {
   const address = sourceAddressOf(request);
-  if (!isIPv6(address)) return address;
+  if (!address.includes(':')) return address;
   const [head = '', tail] = address.split('::');
   const [left, right] = [head, tail ?? ''].map((part) => part.split(':').filter(Boolean)) as [string[], string[]];
   const zeros = Array<string>(Math.max(0, 8 - left.length - right.length)).fill('0');
@@ -64,6 +67,16 @@ function canonical(written: string): string | undefined {
   return new SocketAddress({ address, family: 'ipv6' }).address.replace(/^::ffff:(?=\d+\.)/, '');
 }
 
+/** To look an address up takes Node some microseconds, and the same come again and again. */
+const lookups = new WeakMap<BlockList, Recent<boolean>>();
+
 function isIn(networks: BlockList, address: string): boolean {
-  return networks.check(address, isIP(address) === 4 ? 'ipv4' : 'ipv6');
+  let known = lookups.get(networks);
+  if (!known) lookups.set(networks, (known = new Recent(MOST_ADDRESSES)));
+  let isThere = known.get(address);
+  if (isThere === undefined) {
+    isThere = networks.check(address, isIP(address) === 4 ? 'ipv4' : 'ipv6');
+    known.set(address, isThere);
+  }
+  return isThere;
 }

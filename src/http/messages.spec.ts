@@ -1,0 +1,68 @@
+import { jest } from '@jest/globals';
+import { once } from 'node:events';
+import { createServer, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { HubResponse } from './messages.js';
+
+let server: Server;
+let pieces: number;
+let answer: (response: HubResponse) => void;
+beforeEach(async () => {
+  server = createServer({ ServerResponse: HubResponse as unknown as typeof ServerResponse }, (_request, response) => {
+    const { socket } = response;
+    if (!socket) throw new Error('there is no connection');
+    const write = jest.spyOn(socket, 'write');
+    answer(response as unknown as HubResponse);
+    pieces = write.mock.calls.length;
+    write.mockRestore();
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+});
+afterEach(() => server.close().closeAllConnections());
+
+const ask = (): Promise<Response> => fetch(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+
+/** Head and body of an answer with this text. */
+const wholeOf = (text: string): [number, string[], string] => [
+  200,
+  ['Content-Type', 'text/plain; charset=utf-8', 'Content-Length', `${Buffer.byteLength(text)}`],
+  text,
+];
+
+describe('an answer whose head and body are there at once', () => {
+  it.each(['a token', '', 'a token\r\n\r\nHTTP/1.1 200 OK', 'ein Schlüssel', '令牌', '\u{1f511}'])(
+    'has %j in it',
+    async (text) => {
+      answer = (response) => response.sendWhole(...wholeOf(text));
+      for (let i = 0; i < 2; i += 1) {
+        const response = await ask();
+        expect(await response.text()).toBe(text);
+        expect(response.headers.get('content-length')).toBe(`${Buffer.byteLength(text)}`);
+      }
+    },
+  );
+
+  it('is one piece for the system', async () => {
+    answer = (response) => response.sendWhole(...wholeOf('a token'));
+    await ask();
+    expect(pieces).toBe(1);
+    answer = (response) => response.writeHead(...(wholeOf('a token').slice(0, 2) as [number, string[]])).end('a token');
+    await ask();
+    expect(pieces).toBe(2);
+  });
+
+  it('says what every answer says, and what was set before', async () => {
+    answer = (response) => {
+      response.requestId = 'id-1';
+      response.common = ['Cache-Control', 'no-store'];
+      response.setHeader('Connection', 'close');
+      response.sendWhole(...wholeOf('a token'));
+    };
+    const { headers } = await ask();
+    expect([headers.get('x-request-id'), headers.get('cache-control'), headers.get('connection')]).toEqual([
+      'id-1',
+      'no-store',
+      'close',
+    ]);
+  });
+});
