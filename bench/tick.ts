@@ -46,7 +46,7 @@ async function serviceWith(credentials: number): Promise<CredentialsService> {
     store,
     wechat: { call: fault('WeChat was asked') },
     random: Math.random,
-    sleep: fault('somebody waits'),
+    sleep: () => Promise.resolve(),
     tell: fault('something happened'),
   };
   const service = new CredentialsService(surroundings, { burst: 3, everyMs: 30_000 });

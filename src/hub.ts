@@ -33,6 +33,7 @@ import { sourceAddressOf, sourceNetworkOf } from './http/source-address.js';
 import { hubLogger } from './hub.logger.js';
 import { Metrics } from './metrics/metrics.js';
 import { MetricsServer } from './metrics/metrics.server.js';
+import { byAndBy } from './turns.js';
 import { PLATFORMS } from './wechat/platforms/index.js';
 import type { App } from './wechat/platforms/platform.js';
 
@@ -239,14 +240,14 @@ export class Hub {
         );
         return;
       }
-      const changes = changesBetween(before, this.configuration.current);
-      before = this.configuration.current;
-      void this.recordChanges(changes);
-      const { tls } = this.configuration.current.settings;
+      const { current } = this.configuration;
+      void this.recordChanges(byAndBy(changesBetween(before, current)));
+      before = current;
+      const { tls } = current.settings;
       if (tls) this.adapter.renewTls(tls);
       this.app
         .get(CredentialsService)
-        .apply(this.configuration.current.apps)
+        .apply(current.apps)
         .then(
           () => {
             this.logger.log('The new configuration is in force.');
@@ -262,8 +263,8 @@ export class Hub {
   }
 
   /** One after another: ten thousand new apps must not push out what clients wait for. */
-  private async recordChanges(changes: readonly Change[]): Promise<void> {
+  private async recordChanges(changes: Promise<readonly Change[]>): Promise<void> {
     await this.audit.note({ event: 'configuration', outcome: 'accepted' });
-    for (const change of changes) await this.audit.note({ ...change, outcome: 'in-force' });
+    for (const change of await changes) await this.audit.note({ ...change, outcome: 'in-force' });
   }
 }

@@ -1,8 +1,13 @@
 import { createSecretKey, type KeyObject, randomBytes } from 'node:crypto';
-import { changesBetween } from './changes.js';
+import { inOneGo } from '../turns.js';
+import { type Change, changesBetween } from './changes.js';
 import type { Client, Issuer } from './clients.js';
 import type { Action } from './hub-file.js';
 import { Secret } from './secret.js';
+
+type Compared = Parameters<typeof changesBetween>[0];
+
+const changesOf = (before: Compared, after: Compared): Change[] => inOneGo(changesBetween(before, after));
 
 const secret = createSecretKey(randomBytes(32));
 const keyOf = (key: KeyObject): Client['keys'][number] => ({ key, algorithms: ['HS256'] });
@@ -23,7 +28,7 @@ const having = (
   apps: Record<string, string>,
   clients: Record<string, Client> = {},
   appSecret = 'an AppSecret',
-): Parameters<typeof changesBetween>[0] => ({
+): Compared => ({
   apps: new Map(Object.entries(apps).map(([name, identity]) => [name, { identity, secret: new Secret(appSecret) }])),
   clients: new Map(Object.entries(clients)),
 });
@@ -31,11 +36,11 @@ const having = (
 describe('what a configuration changed', () => {
   it('is nothing if it only was written anew', () => {
     const before = having({ shop: 'wx1/stable' }, { web: client() });
-    expect(changesBetween(before, having({ shop: 'wx1/stable' }, { web: client() }))).toEqual([]);
+    expect(changesOf(before, having({ shop: 'wx1/stable' }, { web: client() }))).toEqual([]);
   });
 
   it('are the apps that came and went; with another account behind it a name is another app', () => {
-    const changes = changesBetween(having({ a: '1', b: '2', c: '3' }), having({ b: '2', c: '4', d: '5' }));
+    const changes = changesOf(having({ a: '1', b: '2', c: '3' }), having({ b: '2', c: '4', d: '5' }));
     expect(changes).toEqual([
       { event: 'app-removed', app: 'a' },
       { event: 'app-removed', app: 'c' },
@@ -46,7 +51,7 @@ describe('what a configuration changed', () => {
 
   it('are the secrets of apps that stay, and of those alone', () => {
     const before = having({ a: '1', b: '2' });
-    expect(changesBetween(before, having({ a: '1', b: '3', c: '4' }, {}, 'another AppSecret'))).toEqual([
+    expect(changesOf(before, having({ a: '1', b: '3', c: '4' }, {}, 'another AppSecret'))).toEqual([
       { event: 'app-removed', app: 'b' },
       { event: 'secret-changed', app: 'a' },
       { event: 'app-added', app: 'b' },
@@ -60,10 +65,10 @@ describe('what a configuration changed', () => {
     ['those of an issuer', { keys: [], issuer: issuerOf('https://issuer.example', 'web') }],
   ])('are the keys of clients, in the place of which there is %s', (_, change) => {
     const [before, after] = [having({}, { web: client() }), having({}, { web: client(change) })];
-    expect(changesBetween(before, after)).toEqual([{ event: 'key-changed', client: 'web' }]);
-    expect(changesBetween(after, before)).toEqual([{ event: 'key-changed', client: 'web' }]);
+    expect(changesOf(before, after)).toEqual([{ event: 'key-changed', client: 'web' }]);
+    expect(changesOf(after, before)).toEqual([{ event: 'key-changed', client: 'web' }]);
     const both = having({}, { web: client({ ...change, apps: '*' }) });
-    expect(changesBetween(before, both)).toEqual([
+    expect(changesOf(before, both)).toEqual([
       { event: 'key-changed', client: 'web' },
       { event: 'client-changed', client: 'web' },
     ]);
@@ -77,22 +82,22 @@ describe('what a configuration changed', () => {
     ['no right', { may: new Set<Action>() }],
   ])('are the clients that have %s', (_, change) => {
     const [before, after] = [having({}, { web: client() }), having({}, { web: client(change) })];
-    expect(changesBetween(before, after)).toEqual([{ event: 'client-changed', client: 'web' }]);
-    expect(changesBetween(after, before)).toEqual([{ event: 'client-changed', client: 'web' }]);
+    expect(changesOf(before, after)).toEqual([{ event: 'client-changed', client: 'web' }]);
+    expect(changesOf(after, before)).toEqual([{ event: 'client-changed', client: 'web' }]);
   });
 
   it("are the clients of an issuer that are another of its subjects now, or another issuer's", () => {
     const of = (issuer: string, subject: string) =>
       having({}, { web: client({ keys: [], issuer: issuerOf(issuer, subject) }) });
     const before = of('https://issuer.example', 'web');
-    expect(changesBetween(before, of('https://issuer.example', 'web'))).toEqual([]);
+    expect(changesOf(before, of('https://issuer.example', 'web'))).toEqual([]);
     for (const after of [of('https://issuer.example', 'crm'), of('https://other.example', 'web')]) {
-      expect(changesBetween(before, after)).toEqual([{ event: 'key-changed', client: 'web' }]);
+      expect(changesOf(before, after)).toEqual([{ event: 'key-changed', client: 'web' }]);
     }
   });
 
   it('are the clients that came and went', () => {
-    const changes = changesBetween(having({}, { web: client() }), having({}, { crm: client() }));
+    const changes = changesOf(having({}, { web: client() }), having({}, { crm: client() }));
     expect(changes).toEqual([
       { event: 'client-removed', client: 'web' },
       { event: 'client-added', client: 'crm' },

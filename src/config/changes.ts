@@ -1,3 +1,4 @@
+import type { Steps } from '../turns.js';
 import { type Client, isSameAddress } from './clients.js';
 import type { Configuration } from './configuration.js';
 import type { Secret } from './secret.js';
@@ -24,13 +25,17 @@ type Compared = Pick<Configuration<{ readonly identity: string; readonly secret:
  * Tells what is different after a change. An app with another account behind its name is another app; of a secret or a
  * key it is told that it is another one, and no more.
  */
-export function changesBetween(before: Compared, after: Compared): Change[] {
+export function* changesBetween(before: Compared, after: Compared): Steps<Change[]> {
   const isKept = (app: string): boolean => before.apps.get(app)?.identity === after.apps.get(app)?.identity;
   const changes: Change[] = [];
-  for (const app of before.apps.keys()) if (!isKept(app)) changes.push({ event: 'app-removed', app });
+  for (const app of before.apps.keys()) {
+    if (!isKept(app)) changes.push({ event: 'app-removed', app });
+    yield;
+  }
   for (const [app, { secret }] of after.apps) {
     if (!isKept(app)) changes.push({ event: 'app-added', app });
     else if (before.apps.get(app)?.secret.equals(secret) === false) changes.push({ event: 'secret-changed', app });
+    yield;
   }
   for (const client of before.clients.keys()) {
     if (!after.clients.has(client)) changes.push({ event: 'client-removed', client });

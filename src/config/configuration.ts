@@ -4,9 +4,19 @@ import { type Client, ClientReader, type Issuer } from './clients.js';
 import { environmentKids, readSettings, type Settings } from './environment.js';
 import { Faults } from './faults.js';
 import { redisBlock, type RedisSettings } from './redis-settings.js';
-import { addIssues, APP_NAME, type HubFile, readHubFile, type SecretReference, secretSchema } from './hub-file.js';
+import {
+  addIssues,
+  APP_NAME,
+  hubFileOf,
+  type SecretReference,
+  secretSchema,
+  writtenApp,
+  type WrittenApp,
+} from './hub-file.js';
+import { type HubText, readHubText, readHubTextAside } from './hub-text.js';
 import { type Environment, SecretReader } from './secret-reader.js';
 import type { Secret } from './secret.js';
+import { byAndBy, inOneGo, type Steps } from '../turns.js';
 
 /**
  * How the apps of one platform are written in the configuration. A schema yields the app itself (`A`), so that a
@@ -35,27 +45,50 @@ export interface Configuration<A> {
 export const DEFAULT_APP = 'default';
 
 /**
- * Reads the environment, the configuration file and every secret they name.
+ * Reads the environment, the configuration file and every secret they name, in one go.
  * @throws ConfigurationError with every fault at once; it names settings and never a value.
  */
 export function readConfiguration<A extends { readonly identity: string }>(
   environment: Environment,
   platforms: readonly PlatformSchema<A>[],
 ): Configuration<A> {
+  const { HUB_CONFIG: path } = environment;
+  return inOneGo(reading(environment, platforms, path === undefined ? undefined : readHubText(path)));
+}
+
+/** Does the same while clients are served: ten thousand apps do not let them wait. @throws ConfigurationError */
+export async function readConfigurationAside<A extends { readonly identity: string }>(
+  environment: Environment,
+  platforms: readonly PlatformSchema<A>[],
+): Promise<Configuration<A>> {
+  const { HUB_CONFIG: path } = environment;
+  return byAndBy(reading(environment, platforms, path === undefined ? undefined : await readHubTextAside(path)));
+}
+
+function* reading<A extends { readonly identity: string }>(
+  environment: Environment,
+  platforms: readonly PlatformSchema<A>[],
+  text: HubText | undefined,
+): Steps<Configuration<A>> {
   const faults = new Faults();
   const secrets = new SecretReader(environment);
   const warnings: string[] = [];
   const settings = readSettings(environment, secrets, faults);
 
   const path = environment['HUB_CONFIG'];
-  const file = path === undefined ? undefined : readHubFile(path, faults);
+  const file = text && hubFileOf(text, faults);
   const folder = path === undefined ? process.cwd() : dirname(resolve(path));
   const read = (reference: SecretReference): Secret => secrets.referred(reference, folder);
 
   const redis = readRedis(file?.redis, redisBlock(secretSchema(read)), settings, faults);
 
   const apps = new AppReader(platforms, secretSchema(read), faults);
-  for (const [name, written] of Object.entries(file?.apps ?? {})) apps.add(name, written, `HUB_CONFIG.apps.${name}`);
+  for (const some of file?.apps ?? []) {
+    for (const [name, written] of Object.entries(some)) {
+      apps.addWritten(name, written, `HUB_CONFIG.apps.${name}`);
+      yield;
+    }
+  }
   addDefaultApp(environment, secrets, apps, warnings);
 
   const source = { environment, secrets, folder, strict: settings?.authStrict ?? false };
@@ -119,10 +152,17 @@ class AppReader<A extends { readonly identity: string }> {
     this.schemas = new Map(platforms.map(({ name, schema }) => [name, schema(secret)]));
   }
 
+  /** Adds an app of the configuration file. */
+  addWritten(name: string, written: unknown, setting: string): void {
+    const app = writtenApp(written, setting, this.faults);
+    if (app) this.add(name, app, setting);
+    else this.refused.add(name);
+  }
+
   /** @param settingOf names the setting that holds a member of the app. */
   add(
     name: string,
-    written: HubFile['apps'][string],
+    written: WrittenApp,
     setting: string,
     settingOf = (...path: string[]) => [setting, ...path].join('.'),
   ): void {

@@ -23,16 +23,15 @@ export class ConfigurationError extends Error {
 
 /** Gathers the faults met while a configuration is read, so that an operator mends them in one go. */
 export class Faults {
-  private readonly found: string[] = [];
+  /** Both upstreams may go by one proxy: what is wrong with that is one thing to mend. */
+  private readonly found = new Set<string>();
 
   add(setting: string, message: string): void {
-    const fault = `${setting}: ${message}`;
-    // Both upstreams may go by one proxy: what is wrong with that is one thing to mend.
-    if (!this.found.includes(fault)) this.found.push(fault);
+    this.found.add(`${setting}: ${message}`);
   }
 
   /** @throws ConfigurationError when any fault was found in these files or elsewhere. */
   refuse(files: ReadonlySet<string>): void {
-    if (this.found.length > 0) throw new ConfigurationError(this.found, files);
+    if (this.found.size > 0) throw new ConfigurationError([...this.found], files);
   }
 }

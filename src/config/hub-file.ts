@@ -1,10 +1,8 @@
-import { readFileSync } from 'node:fs';
-import { YAMLParseError, parse } from 'yaml';
 import { z } from 'zod';
 import { rateOf } from './environment.js';
 import type { Faults } from './faults.js';
+import type { HubText, Mapping } from './hub-text.js';
 import { SECRET_DIGEST } from './issued-secret.js';
-import { parseStrictJson } from './strict-json.js';
 
 /** What a client may be allowed to do with an app. */
 export const ACTIONS = ['read', 'rotate', 'report', 'sign', 'proxy', 'admin'] as const;
@@ -109,64 +107,45 @@ const client = z.strictObject({
 
 const MAPPING = 'must be names, each with what it is';
 
+/** All but the apps, which are looked at one by one: if they are still here, they are no mapping. */
 const hubFile = z.strictObject({
-  apps: z
-    .record(z.string(), z.looseObject({ platform: z.string('must name the platform of the app') }), MAPPING)
-    .default({}),
+  apps: z.never(MAPPING).optional(),
   clients: z.record(z.string(), client, MAPPING).default({}),
   redis: z.unknown().optional(),
 });
 
-/** The configuration file as it is written: platforms read their apps, secrets are still references. */
-export type HubFile = z.infer<typeof hubFile>;
+/** The configuration file as it is written: apps are still to be looked at, secrets are still references. */
+export interface HubFile extends Omit<z.infer<typeof hubFile>, 'apps'> {
+  /** A few at a time. */
+  readonly apps: Iterable<Mapping>;
+}
 
-/** Reads the YAML or JSON file that `HUB_CONFIG` names; what is wrong with it goes to `faults`. */
-export function readHubFile(path: string, faults: Faults): HubFile | undefined {
-  if (path === '') {
-    faults.add('HUB_CONFIG', 'names no file');
+/** Looks at what the file says; what is wrong with it goes to `faults`. */
+export function hubFileOf(text: HubText, faults: Faults): HubFile | undefined {
+  if ('fault' in text) {
+    faults.add('HUB_CONFIG', text.fault);
     return undefined;
   }
-  let text: string;
-  try {
-    text = readFileSync(path, 'utf8');
-  } catch (error) {
-    const reason = (error as NodeJS.ErrnoException).code ?? 'unknown error';
-    faults.add('HUB_CONFIG', `the file cannot be read (${reason})`);
-    return undefined;
-  }
-  // Somebody is just writing it, or a disk was full: were it taken for a file without apps, all of them would stop.
-  if (text.trim() === '') {
-    faults.add('HUB_CONFIG', 'is empty; write {} if there is nothing to say');
-    return undefined;
-  }
-  try {
-    const parsed = hubFile.safeParse(parseText(text) ?? {}, { error: missing });
-    if (parsed.success) return parsed.data;
-    addIssues((...path) => ['HUB_CONFIG', ...path].join('.'), parsed.error.issues, faults);
-  } catch (error) {
-    const line = error instanceof YAMLParseError ? error.linePos?.[0].line : undefined;
-    const code = error instanceof YAMLParseError ? ` (${error.code.toLowerCase().replaceAll('_', ' ')})` : '';
-    faults.add('HUB_CONFIG', `is not valid YAML or JSON${line ? `, line ${line}` : ''}${code}`);
-  }
-  return undefined;
+  const { data, error } = hubFile.safeParse(text.rest, { error: missing });
+  if (error) addIssues((...path) => ['HUB_CONFIG', ...path].join('.'), error.issues, faults);
+  return data && { ...data, apps: text.apps };
+}
+
+const app = z.looseObject({ platform: z.string('must name the platform of the app') });
+
+/** An app as it is written. Only its platform knows the rest of it. */
+export type WrittenApp = z.infer<typeof app>;
+
+/** Looks at an app as far as all are alike; what is wrong with it goes to `faults`. */
+export function writtenApp(written: unknown, setting: string, faults: Faults): WrittenApp | undefined {
+  const { data, error } = app.safeParse(written, { error: missing });
+  if (error) addIssues((...path) => [setting, ...path].join('.'), error.issues, faults);
+  return data;
 }
 
 /** Says of a member that is not there just that. */
 function missing(issue: { readonly code?: string; readonly input?: unknown }): string | undefined {
   return issue.code === 'invalid_type' && issue.input === undefined ? 'is missing' : undefined;
-}
-
-/** JSON is YAML, but ten thousand apps are read a hundred times faster as JSON. What is wrong, the YAML reader tells. */
-function parseText(text: string): unknown {
-  if (text.startsWith('{')) {
-    try {
-      return parseStrictJson(text);
-    } catch {
-      // Flow style YAML begins so, too.
-    }
-  }
-  // Errors are told by place alone: the reader's own pretty text would quote the lines around.
-  return parse(text, { prettyErrors: true, logLevel: 'error' });
 }
 
 /** Turns a schema's findings into faults that name the setting. */

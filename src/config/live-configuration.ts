@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { type FSWatcher, readFileSync, statSync, watch } from 'node:fs';
-import { type Configuration, type PlatformSchema, readConfiguration } from './configuration.js';
+import { type Configuration, type PlatformSchema, readConfiguration, readConfigurationAside } from './configuration.js';
 import { ConfigurationError } from './faults.js';
 import { type Environment, foldersOf } from './secret-reader.js';
 
@@ -23,12 +23,15 @@ export class LiveConfiguration<A extends { readonly identity: string }> {
   refused: ConfigurationError | undefined;
   private readonly listeners: ((change: ConfigurationChange) => void)[] = [];
   private readonly watchers = new Map<string, { readonly watcher: FSWatcher; readonly inode: number | undefined }>();
-  /** What the files held when they were read last. */
-  private seen: string;
+  /** What the files held when they were read last, or just before. */
+  private seen: ReadonlyMap<string, string>;
   private settling: NodeJS.Timeout | undefined;
   /** When something first happened since the last look, in milliseconds of the process. */
   private restlessSince: number | undefined;
   private looking: NodeJS.Timeout | undefined;
+  /** One look after another, so that what was written last is what stays. */
+  private looked: Promise<void> = Promise.resolve();
+  private isStopped = false;
   private watched: ReadonlySet<string>;
 
   private constructor(
@@ -37,7 +40,7 @@ export class LiveConfiguration<A extends { readonly identity: string }> {
     private readonly platforms: readonly PlatformSchema<A>[],
   ) {
     this.watched = current.files;
-    this.seen = fingerprint(this.watched);
+    this.seen = contentOf(this.watched);
   }
 
   /** @throws ConfigurationError when the hub must not start with what it was given. */
@@ -61,6 +64,7 @@ export class LiveConfiguration<A extends { readonly identity: string }> {
   }
 
   stop(): void {
+    this.isStopped = true;
     clearTimeout(this.settling);
     clearInterval(this.looking);
     for (const { watcher } of this.watchers.values()) watcher.close();
@@ -99,27 +103,42 @@ export class LiveConfiguration<A extends { readonly identity: string }> {
 
   private look(): void {
     this.restlessSince = undefined;
+    this.looked = this.looked.then(() => (this.isStopped ? undefined : this.lookNow()));
+  }
+
+  private async lookNow(): Promise<void> {
     this.watchFolders();
-    if (fingerprint(this.watched) === this.seen) return;
-    try {
-      this.current = readConfiguration(this.environment, this.platforms);
-      this.refused = undefined;
-      this.see(this.current.files);
-      this.tell({ accepted: true });
-    } catch (error) {
-      // Whatever it is, a file must not end a hub that runs.
-      const refused = error instanceof ConfigurationError ? error : new ConfigurationError(['it cannot be read']);
-      this.refused = refused;
+    const held = contentOf(this.watched);
+    if (isSame(held, this.seen)) return;
+    const read = await this.read();
+    if (this.isStopped) return;
+    if (read instanceof ConfigurationError) {
+      this.refused = read;
       // What would make it good may be in a file that the version in force does not know.
-      this.see(new Set([...this.current.files, ...refused.files]));
-      this.tell({ refused });
+      this.see(new Set([...this.current.files, ...read.files]), held);
+      this.tell({ refused: read });
+    } else {
+      this.current = read;
+      this.refused = undefined;
+      this.see(read.files, held);
+      this.tell({ accepted: true });
     }
   }
 
-  private see(files: ReadonlySet<string>): void {
+  private async read(): Promise<Configuration<A> | ConfigurationError> {
+    try {
+      return await readConfigurationAside(this.environment, this.platforms);
+    } catch (error) {
+      // Whatever it is, a file must not end a hub that runs.
+      return error instanceof ConfigurationError ? error : new ConfigurationError(['it cannot be read']);
+    }
+  }
+
+  /** @param held what was in those that were watched before they were read: what came after that is still to be read. */
+  private see(files: ReadonlySet<string>, held: ReadonlyMap<string, string>): void {
     this.watched = files;
     this.watchFolders();
-    this.seen = fingerprint(files);
+    this.seen = new Map([...files].map((file) => [file, held.get(file) ?? digestOf(file)]));
   }
 
   private tell(change: ConfigurationChange): void {
@@ -135,15 +154,20 @@ function inodeOf(folder: string): number | undefined {
   }
 }
 
-function fingerprint(files: Iterable<string>): string {
-  const hash = createHash('sha256');
-  for (const file of files) {
-    hash.update(`${file}\0`);
-    try {
-      hash.update(readFileSync(file));
-    } catch {
-      hash.update('unreadable');
-    }
+/** What files hold: the digest of each. */
+function contentOf(files: Iterable<string>): Map<string, string> {
+  return new Map([...files].map((file) => [file, digestOf(file)]));
+}
+
+function digestOf(file: string): string {
+  try {
+    return createHash('sha256').update(readFileSync(file)).digest('base64');
+  } catch {
+    return 'unreadable';
   }
-  return hash.digest('hex');
+}
+
+/** Whether the same files hold the same. */
+function isSame(one: ReadonlyMap<string, string>, other: ReadonlyMap<string, string>): boolean {
+  return one.size === other.size && [...one].every(([file, digest]) => other.get(file) === digest);
 }

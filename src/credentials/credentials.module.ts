@@ -2,7 +2,7 @@ import { Module } from '@nestjs/common';
 import { ConfigService } from '@nestjs/config';
 import { ScheduleModule } from '@nestjs/schedule';
 import { hostname } from 'node:os';
-import { setTimeout as delay } from 'node:timers/promises';
+import { setImmediate as endOfTurn, setTimeout as delay } from 'node:timers/promises';
 import { Audit } from '../audit/audit.js';
 import { AuthModule } from '../auth/auth.module.js';
 import type { Settings } from '../config/environment.js';
@@ -45,7 +45,8 @@ import { Store } from './store/store.js';
             wechat,
             replica: hostname(),
             random: Math.random,
-            sleep: (ms, signal) => delay(ms, undefined, signal && { signal }).catch(() => undefined),
+            sleep: (ms, signal) =>
+              ms > 0 ? delay(ms, undefined, signal && { signal }).catch(() => undefined) : endOfTurn(),
             tell: (event) => journal.tell(event),
           },
           { burst, everyMs: everySeconds * 1000 },

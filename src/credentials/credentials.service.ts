@@ -1,3 +1,4 @@
+import { inTurns } from '../turns.js';
 import type { App } from '../wechat/platforms/platform.js';
 import type { Wechat } from '../wechat/wechat.client.js';
 import type { Clock } from './clock.js';
@@ -28,6 +29,8 @@ export interface Surroundings extends Pick<Outside, 'replica' | 'random' | 'slee
 
 /** Of how many apps the store is asked at once: enough to be quick, few enough to leave it time for others. */
 const LOADED_AT_ONCE = 100;
+/** How many apps of a new configuration are looked up in one turn of the event loop. */
+const EXCHANGED_AT_ONCE = 1000;
 /**
  * What somebody takes out of the store by hand nobody tells of. So some of what is known is compared with it, again and
  * again: all that a hundred apps have in less than a minute, at the cost of one small question.
@@ -153,15 +156,19 @@ export class CredentialsService implements Follower {
     const apps = new Map<string, HostedApp>();
     const hosted = new Map<string, HostedApp>();
     const added: HostedApp[] = [];
-    for (const [name, app] of configured) {
-      const known = before.get(app.identity);
-      known?.adopt(app, name);
-      const one = known ?? new HostedApp(name, app, this.common);
-      if (!known) added.push(one);
-      apps.set(name, one);
-      hosted.set(app.identity, one);
+    for await (const some of this.inTurns(configured, EXCHANGED_AT_ONCE)) {
+      for (const [name, app] of some) {
+        const known = before.get(app.identity);
+        const one = known ?? new HostedApp(name, app, this.common);
+        if (!known) added.push(one);
+        apps.set(name, one);
+        hosted.set(app.identity, one);
+      }
     }
-    const gone = [...before.values()].filter((app) => !hosted.has(app.identity));
+    const gone: HostedApp[] = [];
+    for await (const some of this.inTurns(before.values(), EXCHANGED_AT_ONCE)) {
+      gone.push(...some.filter((app) => !hosted.has(app.identity)));
+    }
     // What they have under way is stored before anything is read: an app may come back under another configuration.
     await Promise.all(gone.map((app) => app.close()));
     // From here on they hear what other hubs write; so nothing is missed while what there is is read.
@@ -172,6 +179,8 @@ export class CredentialsService implements Follower {
       // It says so itself, and lets everybody look when it is back.
       if (!(error instanceof StoreUnreachable)) throw error;
     }
+    // All in one turn: nobody gets to see some of them as they were, and others as they will be.
+    for (const [name, app] of configured) before.get(app.identity)?.adopt(app, name);
     this.apps = apps;
     await this.surroundings.store.forgetBut((name) => this.knows(name));
   }
@@ -206,14 +215,11 @@ export class CredentialsService implements Follower {
 
   /** Lets these hear what the store has, a few at a time. @throws StoreUnreachable */
   private async load(apps: Iterable<HostedApp>): Promise<void> {
-    let some: HostedApp[] = [];
-    for (const app of apps) {
-      some.push(app);
-      if (some.length < LOADED_AT_ONCE) continue;
-      await this.loadTogether(some);
-      some = [];
-    }
-    if (some.length > 0) await this.loadTogether(some);
+    for await (const some of this.inTurns(apps, LOADED_AT_ONCE)) await this.loadTogether(some);
+  }
+
+  private inTurns<T>(things: Iterable<T>, atOnce: number): AsyncGenerator<readonly T[]> {
+    return inTurns(things, atOnce, () => this.surroundings.sleep(0));
   }
 
   private async loadTogether(apps: readonly HostedApp[]): Promise<void> {

@@ -26,7 +26,7 @@ export interface Outside {
   readonly replica: string;
   /** From 0 to 1. */
   random(): number;
-  /** Ends after so many milliseconds, or as soon as the signal says so. */
+  /** Ends after so many milliseconds, or as soon as the signal says so; after 0, when others have had their turn. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
   /** Keeps entries over restarts, and says whose turn it is. */
   readonly store: Pick<Store, 'grant' | 'commit' | 'put' | 'isBehind' | 'catchUp'>;
