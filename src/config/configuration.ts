@@ -76,20 +76,20 @@ function* reading<A extends { readonly identity: string }>(
   const settings = readSettings(environment, secrets, faults);
 
   const path = environment['HUB_CONFIG'];
-  const file = text && hubFileOf(text, faults);
   const folder = path === undefined ? process.cwd() : dirname(resolve(path));
   const read = (reference: SecretReference): Secret => secrets.referred(reference, folder);
 
-  const redis = readRedis(file?.redis, redisBlock(secretSchema(read)), settings, faults);
-
   const apps = new AppReader(platforms, secretSchema(read), faults);
-  for (const some of file?.apps ?? []) {
+  for (const some of text && 'apps' in text ? text.apps : []) {
     for (const [name, written] of Object.entries(some)) {
       apps.addWritten(name, written, `HUB_CONFIG.apps.${name}`);
       yield;
     }
   }
   addDefaultApp(environment, secrets, apps, warnings);
+
+  const file = text && hubFileOf(text, faults);
+  const redis = readRedis(file?.redis, redisBlock(secretSchema(read)), settings, faults);
 
   const source = { environment, secrets, folder, strict: settings?.authStrict ?? false };
   const clients = new ClientReader(source, warnings, faults);

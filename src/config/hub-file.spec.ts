@@ -155,6 +155,7 @@ surplus: canary-7f3a
 `;
     const error = refusal(() => readFile(text, environment));
     expect(error.faults).toEqual([
+      expect.stringMatching(/^HUB_CONFIG\.apps\.Shop: the name must match /),
       'HUB_CONFIG.apps.noplatform.platform: must name the platform of the app',
       "HUB_CONFIG.clients.web.apps: must be a list of apps, or '*'",
       expect.stringMatching(/^HUB_CONFIG: .*surplus/),

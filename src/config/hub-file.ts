@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { rateOf } from './environment.js';
 import type { Faults } from './faults.js';
-import type { HubText, Mapping } from './hub-text.js';
+import type { HubText } from './hub-text.js';
 import { SECRET_DIGEST } from './issued-secret.js';
 
 /** What a client may be allowed to do with an app. */
@@ -114,13 +114,10 @@ const hubFile = z.strictObject({
   redis: z.unknown().optional(),
 });
 
-/** The configuration file as it is written: apps are still to be looked at, secrets are still references. */
-export interface HubFile extends Omit<z.infer<typeof hubFile>, 'apps'> {
-  /** A few at a time. */
-  readonly apps: Iterable<Mapping>;
-}
+/** The configuration file as it is written, without its apps; secrets are still references. */
+export type HubFile = z.infer<typeof hubFile>;
 
-/** Looks at what the file says; what is wrong with it goes to `faults`. */
+/** Looks at what the file says besides apps; what is wrong with it goes to `faults`. */
 export function hubFileOf(text: HubText, faults: Faults): HubFile | undefined {
   if ('fault' in text) {
     faults.add('HUB_CONFIG', text.fault);
@@ -128,7 +125,7 @@ export function hubFileOf(text: HubText, faults: Faults): HubFile | undefined {
   }
   const { data, error } = hubFile.safeParse(text.rest, { error: missing });
   if (error) addIssues((...path) => ['HUB_CONFIG', ...path].join('.'), error.issues, faults);
-  return data && { ...data, apps: text.apps };
+  return data;
 }
 
 const app = z.looseObject({ platform: z.string('must name the platform of the app') });

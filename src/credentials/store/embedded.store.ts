@@ -17,6 +17,7 @@ import { setImmediate as nextTurnOfTheLoop } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import { newKey, parseKeys } from '../../config/random-keys.js';
 import type { Secret } from '../../config/secret.js';
+import { byAndBy } from '../../turns.js';
 import type { Clock } from '../clock.js';
 import { Cipher, givenKeys, UnknownKey } from './cipher.js';
 import { MemoryStore } from './memory.store.js';
@@ -44,6 +45,9 @@ const SMALLEST_DATABASE_BYTES = 512;
 const SQLITE_BUSY = 5;
 /** PERM, READONLY, FULL, CANTOPEN: nothing is wrong with what is there, but the hub cannot work with it. */
 const NOT_WRITABLE = new Set([3, 8, 13, 14]);
+
+/** Of how many entries it is seen in a millisecond whether they are of use. */
+const LOOKED_AT_ONCE = 1000;
 
 interface Write {
   readonly name: string;
@@ -125,8 +129,8 @@ export class EmbeddedStore extends Store {
   }
 
   override async forgetBut(isKnown: (name: string) => boolean): Promise<void> {
-    const useless = this.memory.useless(isKnown);
-    await this.memory.forgetBut(isKnown);
+    const useless = await byAndBy(this.memory.useless(isKnown), LOOKED_AT_ONCE);
+    this.memory.remove(useless);
     await Promise.allSettled(useless.map((name) => this.write(name, undefined)));
   }
 

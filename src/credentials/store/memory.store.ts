@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { inOneGo, type Steps } from '../../turns.js';
 import type { Clock } from '../clock.js';
 import { Leases, type Outcome, type Slot } from './leases.js';
 import { doubted, type Entry, type Granted, type Lease, LEASE_MS, Store, type Stored, type Written } from './store.js';
@@ -40,7 +41,7 @@ export class MemoryStore extends Store {
   }
 
   override forgetBut(isKnown: (name: string) => boolean): Promise<void> {
-    for (const name of this.useless(isKnown)) this.leases.remove(name);
+    this.remove(inOneGo(this.useless(isKnown)));
     return Promise.resolve();
   }
 
@@ -65,14 +66,25 @@ export class MemoryStore extends Store {
 
   /** Loses everything. */
   clear(): void {
-    for (const name of this.leases.names) this.leases.remove(name);
+    this.remove(this.leases.names);
   }
 
   /** What is kept under names that nobody knows, and cannot be of use to anybody any more. */
-  useless(isKnown: (name: string) => boolean): string[] {
+  *useless(isKnown: (name: string) => boolean): Steps<string[]> {
     const now = this.clock.now();
-    const isOver = ({ credential, fullAgainAt }: Entry): boolean => (credential?.expiresAt ?? fullAgainAt ?? 0) < now;
-    return [...this.leases.names].filter((name) => isOver(this.entry(name)) && !isKnown(name));
+    const found: string[] = [];
+    for (const name of this.leases.names) {
+      const { credential, fullAgainAt } = this.entry(name);
+      const isOver = (credential?.expiresAt ?? fullAgainAt ?? 0) < now;
+      if (isOver && !isKnown(name)) found.push(name);
+      yield;
+    }
+    return found;
+  }
+
+  /** Loses what is under these names. */
+  remove(names: Iterable<string>): void {
+    for (const name of names) this.leases.remove(name);
   }
 }
 
