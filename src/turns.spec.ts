@@ -1,4 +1,4 @@
-import { inTurns } from './turns.js';
+import { byAndBy, inOneGo, inTurns, type Steps } from './turns.js';
 
 /** Counts the turns of the event loop while something goes on. */
 async function turnsDuring(work: () => Promise<void>): Promise<number> {
@@ -31,4 +31,29 @@ describe('very many things', () => {
       expect(turns).toBeGreaterThanOrEqual(sizes.length - 1);
     },
   );
+});
+
+describe('work of very many small steps', () => {
+  function* countTo(most: number): Steps<number> {
+    for (let count = 0; count < most; count += 1) yield;
+    return most;
+  }
+
+  it.each([0, 1, 8, 9, 80])('has the same outcome in one go and by and by: %d', async (most) => {
+    let outcome: number | undefined;
+    const turns = await turnsDuring(async () => {
+      outcome = await byAndBy(countTo(most), 8);
+    });
+    expect([outcome, inOneGo(countTo(most))]).toEqual([most, most]);
+    expect(turns).toBeGreaterThanOrEqual(Math.floor(most / 8));
+  });
+
+  it('fails by and by as it does in one go', async () => {
+    // eslint-disable-next-line require-yield -- it fails before it comes to that
+    const failing = function* (): Steps<never> {
+      throw new Error('at the first step');
+    };
+    await expect(byAndBy(failing())).rejects.toThrow('at the first step');
+    expect(() => inOneGo(failing())).toThrow('at the first step');
+  });
 });

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { stringify } from 'yaml';
 import { APPID, APPSECRET, ask, environmentFor, tokenFor, WEB_KEY } from './hub.fixture.js';
 import { HubProcess } from './process.fixture.js';
 import { Simulator } from './simulator/server.js';
@@ -200,6 +201,31 @@ describe('the process', () => {
     expect(Math.abs(expiresAt - seconds * 1000)).toBeLessThan(3000);
     await hub.kill();
     expect(simulator.world.calls).toHaveLength(1);
+  });
+
+  it.each([
+    ['JSON', JSON.stringify],
+    ['YAML', stringify],
+  ])('follows a large configuration file in %s, and refuses a bad one', async (_, written) => {
+    const file = join(dataDir, 'large');
+    const apps = Object.fromEntries(
+      Array.from({ length: 4000 }, (_, i) => [
+        `app-${i}`,
+        { platform: 'official-account', appid: `wx${String(i).padStart(16, '0')}`, secret: { env: 'APPSECRET' } },
+      ]),
+    );
+    writeFileSync(file, '{}');
+    const hub = await start({ HUB_CONFIG: file });
+    const configured = async (): Promise<unknown[]> => (await ask(`${hub.url}/apps`)).json['apps'] as unknown[];
+    const before = await configured();
+    writeFileSync(file, written({ apps }));
+    await hub.says(/"The new configuration is in force/, 10_000);
+    expect(await configured()).toHaveLength(before.length + 4000);
+    writeFileSync(file, written({ apps: { ...apps, 'app-4000': { platform: 'nonsense' } } }));
+    await hub.says(/The new configuration is refused.*HUB_CONFIG\.apps\.app-4000: the platform must be one of/, 10_000);
+    writeFileSync(file, `${written({ apps })}\n]`);
+    await hub.says(/The new configuration is refused.*HUB_CONFIG: is not valid YAML or JSON, line \d+/, 10_000);
+    expect(await configured()).toHaveLength(before.length + 4000);
   });
 
   it('opens no debugger when it is sent the signal that Node has for that, and goes on', async () => {

@@ -22,13 +22,17 @@ interface App {
   readonly secret: string;
 }
 
+/** Told of every app when it is read. */
+let whenRead: (appid: string) => void = () => undefined;
+
 const PLATFORMS: readonly PlatformSchema<App>[] = [
   {
     name: 'official-account',
     schema: (secret) =>
-      z
-        .strictObject({ appid: z.string(), secret })
-        .transform((app) => ({ identity: app.appid, secret: app.secret.reveal() })),
+      z.strictObject({ appid: z.string(), secret }).transform((app) => {
+        whenRead(app.appid);
+        return { identity: app.appid, secret: app.secret.reveal() };
+      }),
   },
 ];
 
@@ -107,6 +111,7 @@ beforeEach(() => {
   folder = realpathSync(mkdtempSync(join(tmpdir(), 'live-configuration-')));
 });
 afterEach(() => {
+  whenRead = () => undefined;
   live.stop();
   rmSync(folder, { recursive: true, force: true });
 });
@@ -230,6 +235,69 @@ describe('the configuration in force', () => {
     write('crm.secret', 'newer');
     expect(await changes.next()).toEqual({ accepted: true });
     expect(secrets()).toEqual({ crm: 'newer' });
+  });
+});
+
+describe('a configuration of many apps', () => {
+  const names = Array.from({ length: 1000 }, (_, i) => `app-${i}`);
+  const many = text(...names).replaceAll(/app-\d+\.secret/g, 'shop.secret');
+
+  beforeEach(() => {
+    write('hub.json', text('shop'));
+    write('shop.secret', 'secret');
+    read();
+    live.follow();
+  });
+
+  it('is read while others have their turns, and nothing of it is in force before all is', async () => {
+    const before = live.current;
+    const readInTurn = new Map<number, number>();
+    let turn = 0;
+    const count = (): void => {
+      turn += 1;
+      turns = setImmediate(count);
+    };
+    let turns = setImmediate(count);
+    whenRead = () => {
+      readInTurn.set(turn, (readInTurn.get(turn) ?? 0) + 1);
+      expect(live.current).toBe(before);
+    };
+    write('hub.json', many);
+    expect(await changes.next()).toEqual({ accepted: true });
+    clearImmediate(turns);
+    expect(live.current.apps.size).toBe(1000);
+    expect(Math.max(...readInTurn.values())).toBeLessThanOrEqual(100);
+  });
+
+  it('is read again if it has changed meanwhile: what was written last stays', async () => {
+    whenRead = (appid) => {
+      if (appid === 'wx-app-500') write('hub.json', text('shop'));
+    };
+    write('hub.json', many);
+    expect(await changes.next()).toEqual({ accepted: true });
+    expect(await changes.next()).toEqual({ accepted: true });
+    expect(secrets()).toEqual({ shop: 'secret' });
+  });
+
+  it('has every app that is wrong told in one report', async () => {
+    write('hub.json', many.replaceAll('"appid"', '"other":1,"appid"'));
+    expect(await changes.next()).toHaveProperty('refused.faults.length', 1000);
+    expect(live.current.apps.size).toBe(1);
+    await expectNothingBefore(() => write('hub.json', text('shop')), { shop: 'secret' });
+  });
+
+  it('changes nothing any more once the hub goes', async () => {
+    const before = live.current;
+    const read = new Promise<void>((resolve) => {
+      whenRead = (appid) => {
+        if (appid === 'wx-app-500') live.stop();
+        if (appid === 'wx-app-999') setImmediate(resolve);
+      };
+    });
+    write('hub.json', many);
+    await read;
+    expect(live.current).toBe(before);
+    expect(changes.count).toBe(0);
   });
 });
 
