@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { APPID, type Asking, type Reply, Stage, tokenFor } from './hub.fixture.js';
-import { exchange, exchangeOne } from './wire.fixture.js';
+import { exchange, exchangeOne, textFor } from './wire.fixture.js';
 
 const SHOP = { appid: 'wxshop0123456789', secret: 'shop-secret-4e8f2b7a1c5d9e3f' };
 const CRM = { corpid: 'ww0123456789abcdef', secret: 'crm-secret-1c5d9e3f4e8f2b7a' };
@@ -360,6 +360,15 @@ describe('a method', () => {
     expect([head.status, head.headers.get('etag')]).toEqual([405, null]);
     expect(stage.simulator.world.calls).toEqual([]);
     expect((await stage.ask('/access-token')).text).toBe(text);
+  });
+
+  it('HEAD has answers without bodies, and the next answer is the next', async () => {
+    for (const path of ['/access-token', '/nowhere', `/${'x'.repeat(3000)}`]) {
+      const head = `HEAD ${path} HTTP/1.1\r\nHost: hub\r\n${AUTHORIZATION()}\r\n\r\n`;
+      const get = `GET /access-token HTTP/1.1\r\nHost: hub\r\n${AUTHORIZATION()}\r\nConnection: close\r\n\r\n`;
+      const [, next] = (await textFor(stage.url, head + get)).split('\r\n\r\n');
+      expect(next).toMatch(/^HTTP\/1\.1 200 OK\r\n/);
+    }
   });
 
   it('HEAD is for the watchers of machines', async () => {
