@@ -696,6 +696,23 @@ describe('a connection', () => {
     expect(replies[4]?.body).toBe(replies[0]?.body);
   });
 
+  it('may bring a request behind another that expects to be told to go on, and no answer is mixed up with that', async () => {
+    const first = 'GET /openapi.json HTTP/1.1\r\nHost: hub\r\n\r\n';
+    const expecting = `Host: hub\r\n${AUTHORIZATION()}\r\nExpect: 100-continue\r\n`;
+    const [document, ...others] = await exchange(
+      stage.url,
+      `${first}GET /openapi.json HTTP/1.1\r\n${expecting}\r\n${first}`,
+    );
+    // Whether it would have sent a body nobody knows, so nothing can come behind it.
+    expect(others.map(({ headers, body }) => [headers.get('connection'), body])).toEqual([['close', document?.body]]);
+
+    const report = JSON.stringify({ version: 1 });
+    const length = `Content-Length: ${report.length}\r\nConnection: close\r\n\r\n${report}`;
+    const path = '/apps/default/access-token/report';
+    const replies = await exchange(stage.url, `${first}POST ${path} HTTP/1.1\r\n${expecting}${length}`);
+    expect(replies.map(({ status }) => status)).toEqual([200, 100, 200]);
+  });
+
   it('on which a request dribbles in is given up after ten seconds', async () => {
     const startedAt = Date.now();
     const head = `POST /apps/shop/jssdk-config HTTP/1.1\r\nHost: hub\r\n${AUTHORIZATION()}\r\n`;
