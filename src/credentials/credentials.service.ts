@@ -159,7 +159,9 @@ export class CredentialsService implements Follower {
     const before = new Map([...this.apps.values()].map((app) => [app.identity, app]));
     const identities = new Set([...configured.values()].map((app) => app.identity));
     const gone = [...before.values()].filter((app) => !identities.has(app.identity));
-    // What they have under way is stored before anything is read: an app may come back under another configuration.
+    // Nobody is given anything of those any more, however long what they have under way takes.
+    this.apps = new Map([...this.apps].filter(([name]) => configured.has(name)));
+    // It is stored before anything is read: an app may come back under another configuration.
     await Promise.all(gone.map((app) => app.close()));
 
     const { store, wechat } = this.surroundings;
