@@ -1,7 +1,8 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
-import { KEY, KID } from './client.js';
+import { ask, KEY, KID } from './client.js';
 import { type Spread, spread } from './figures.js';
+import { Ground } from './filled.js';
 import { fromCheckout, Program } from './program.js';
 
 /** Until a hub that nobody asks anything is taken for idle. */
@@ -44,4 +45,26 @@ export async function boot(rounds: number): Promise<Boot> {
     }
   }
   return { readyMs: spread(ready), idleMb: spread(idle) };
+}
+
+/** Milliseconds from the start of a process to the first ticket that it gives, with so many credentials in its store. */
+export async function loadedBoot(credentials: number, rounds: number): Promise<Spread> {
+  const ground = await Ground.filled(credentials);
+  const took: number[] = [];
+  try {
+    for (let round = 0; round < rounds; round += 1) {
+      const startedAt = performance.now();
+      const hub = await Program.start('dist/main.js', [], ground.environment);
+      try {
+        // Nobody answers for WeChat: it comes from the store.
+        await ask(`${hub.url}/apps/app-0/ticket?type=jsapi`);
+        took.push(performance.now() - startedAt);
+      } finally {
+        await hub.stop();
+      }
+    }
+  } finally {
+    ground.remove();
+  }
+  return spread(took);
 }

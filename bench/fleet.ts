@@ -242,9 +242,9 @@ class Fleet {
   private missing({ service, process }: Hub): number {
     const now = process.now();
     let missing = 0;
-    for (const { kept } of service.all.values()) {
+    for (const app of service.all.values()) {
       for (const kind of STORED_KINDS) {
-        const credential = kept.get(kind)?.current;
+        const credential = app.source(kind)?.current;
         if (!credential || usable(credential, now) !== undefined) missing += 1;
       }
     }
@@ -293,7 +293,7 @@ class Fleet {
 }
 
 function source({ service }: Hub, { app, kind }: Course): Source {
-  const found = service.app(app)?.kept.get(kind);
+  const found = service.app(app)?.source(kind);
   if (!found) throw new Error(`a hub does not keep the ${kind} of ${app}`);
   return found;
 }

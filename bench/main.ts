@@ -17,12 +17,13 @@ import {
 import { fleet, type Period } from './fleet.js';
 import { gateway } from './gateway.js';
 import { CASES, handOut } from './hand-out.js';
-import { boot } from './boot.js';
+import { boot, loadedBoot } from './boot.js';
 import { door } from './door.js';
 import { type Latency } from './hostile.js';
-import { type Footprint, footprint } from './memory.js';
+import { type Footprint, footprint, weights } from './memory.js';
 import { Paper } from './paper.js';
 import { propagation } from './propagation.js';
+import { stalls } from './stalls.js';
 import { store } from './store.js';
 import { tail } from './tail.js';
 import { tick } from './tick.js';
@@ -48,6 +49,11 @@ const SHARE_BAR = 1.5;
 const COMMANDS_BAR = 6;
 /** In percent. */
 const CUSTODY_BAR = 15;
+/** As many as a hub is to keep, and what it may take for that: bytes for each, a start, and how long nobody else has a turn. */
+const SCALE = { credentials: 100_000, bytesEach: 1000, bootMs: 3000, stallMs: 20 };
+const LOADS = [1, 1000, 10_000, SCALE.credentials];
+/** Credentials of a burst. */
+const MINTED = 10_000;
 const ROTATIONS = 60;
 const READS = 1000;
 const CLOSED_BAR_SECONDS = 10;
@@ -77,6 +83,8 @@ const plan = options.short
       seconds: 0.5,
       tailRounds: 3,
       tickRounds: 9,
+      loadedBoots: 3,
+      minted: MINTED / 5,
       entries: 20_000,
       credentials: 10_000,
       floodSeconds: 8,
@@ -92,6 +100,8 @@ const plan = options.short
       seconds: 1,
       tailRounds: 7,
       tickRounds: 25,
+      loadedBoots: 5,
+      minted: MINTED,
       entries: 100_000,
       credentials: 100_000,
       floodSeconds: 30,
@@ -109,6 +119,7 @@ const benchmarks: Readonly<Record<string, () => Promise<void>>> = {
   audit: showAudit,
   gateway: showGateway,
   memory: showMemory,
+  scale: showScale,
   tick: showTick,
   store: showStore,
   fleet: showFleet,
@@ -285,6 +296,50 @@ async function showMemory(): Promise<void> {
       `${number(apps)} apps: ${number(servedMb)} MB, of which in use ${number(collectedMb)} MB`,
       servedMb,
       MEMORY_BAR.mb,
+    ),
+  );
+}
+
+async function showScale(): Promise<void> {
+  const { credentials: most, bytesEach, bootMs, stallMs } = SCALE;
+  const found = await weights(LOADS);
+  say(
+    table(
+      'Memory: a hub started from its store; a credential is an access token, or a ticket of one, that lives',
+      ['credentials', 'MB of heap in use', 'bytes each', 'MB resident', 'bytes each'],
+      found.map(({ credentials, heapMb, heapBytesEach, residentMb, residentBytesEach }) => [
+        one(credentials),
+        one(heapMb, 1),
+        one(heapBytesEach),
+        one(residentMb, 1),
+        one(residentBytesEach),
+      ]),
+    ),
+  );
+  progress('start');
+  const start = await loadedBoot(most, plan.loadedBoots);
+  say(
+    table(
+      `The start of a hub with ${number(most)} credentials in its store: ${plan.loadedBoots} of them, median (min–max)`,
+      ['what', 'figure'],
+      [['ms to the first ticket', shown(start)]],
+    ),
+  );
+  progress('stalls');
+  const kept = await stalls(most, plan.minted);
+  say(
+    table(
+      `How long the event loop of a hub with ${number(most)} credentials is kept, in ms`,
+      ['meanwhile', 'most', 'it took'],
+      kept.map(({ meanwhile, longestMs, tookMs }) => [meanwhile, one(longestMs, 1), one(tookMs)]),
+    ),
+  );
+  const each = found.at(-1)?.heapBytesEach ?? NaN;
+  verdicts.push(
+    judged(`${number(most)} credentials: ${number(each)} bytes each`, each, bytesEach),
+    judged(`A start with ${number(most)} credentials: ${number(start.median)} ms`, start.median, bootMs),
+    ...kept.map(({ meanwhile, longestMs }) =>
+      judged(`The event loop, while ${meanwhile}: kept for ${number(longestMs, 1)} ms`, longestMs, stallMs),
     ),
   );
 }

@@ -1,10 +1,7 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { SteadyClock } from '../src/credentials/clock.js';
-import { EmbeddedStore } from '../src/credentials/store/embedded.store.js';
-import { accounts, freshEntry, STORED_KINDS, writtenAccounts } from './accounts.js';
-import { ask, askAll, KEY, KID } from './client.js';
-import { COLLECTABLE, fromCheckout, Program } from './program.js';
+import { STORED_KINDS, writtenAccounts } from './accounts.js';
+import { ask, askAll } from './client.js';
+import { Ground } from './filled.js';
+import { COLLECTABLE, Program } from './program.js';
 
 /** What a hub needs that has so many apps, in MB and milliseconds. */
 export interface Footprint {
@@ -28,16 +25,15 @@ export interface Footprint {
  * @param reads how many of the credentials are read at most, before the memory is measured.
  */
 export async function footprint(apps: number, origin: 'fetched' | 'filled', reads: number): Promise<Footprint> {
-  const folder = mkdtempSync(fromCheckout('build/bench-'));
+  const ground = origin === 'filled' ? await Ground.filled(apps * STORED_KINDS.length) : new Ground(apps);
   try {
-    const environment = configuration(apps, folder);
+    const environment = { ...ground.environment, ...COLLECTABLE };
     const paths = [...writtenAccounts(apps, '').keys()].flatMap((name) => [
       `/apps/${name}/access-token`,
       `/apps/${name}/ticket?type=jsapi`,
     ]);
     let fetchedMb: number | undefined;
     if (origin === 'fetched') fetchedMb = await fetchAll(environment, paths);
-    else await fill(apps, folder);
     const startedAt = performance.now();
     // Nobody answers for WeChat any more: what is served now was stored.
     const hub = await Program.start('dist/main.js', [], environment);
@@ -52,8 +48,47 @@ export async function footprint(apps: number, origin: 'fetched' | 'filled', read
       await hub.stop();
     }
   } finally {
-    rmSync(folder, { recursive: true, force: true });
+    ground.remove();
   }
+}
+
+/** What so many credentials weigh, in MB, in a hub that has started from its store and was asked for none. */
+export interface Weight {
+  readonly credentials: number;
+  /** What the heap has in use, and what of the machine's memory the process has then. */
+  readonly heapMb: number;
+  readonly residentMb: number;
+  /** The same less what it is with one credential, in bytes per credential. */
+  readonly heapBytesEach: number;
+  readonly residentBytesEach: number;
+}
+
+/** Measures hubs with so many credentials in their stores, the first of which is what the others are compared with. */
+export async function weights(loads: readonly number[]): Promise<Weight[]> {
+  const found: Weight[] = [];
+  for (const credentials of loads) {
+    const ground = await Ground.filled(credentials);
+    try {
+      const hub = await Program.start('dist/main.js', [], { ...ground.environment, ...COLLECTABLE });
+      try {
+        const heapMb = await hub.heapMb();
+        const residentMb = await hub.collectedMb();
+        const { heapMb: heapBefore = heapMb, residentMb: residentBefore = residentMb } = found[0] ?? {};
+        found.push({
+          credentials,
+          heapMb,
+          residentMb,
+          heapBytesEach: ((heapMb - heapBefore) * 1e6) / credentials,
+          residentBytesEach: ((residentMb - residentBefore) * 1e6) / credentials,
+        });
+      } finally {
+        await hub.stop();
+      }
+    } finally {
+      ground.remove();
+    }
+  }
+  return found;
 }
 
 async function fetchAll(environment: Readonly<Record<string, string>>, paths: readonly string[]): Promise<number> {
@@ -69,28 +104,4 @@ async function fetchAll(environment: Readonly<Record<string, string>>, paths: re
   } finally {
     await wechat.stop();
   }
-}
-
-async function fill(apps: number, folder: string): Promise<void> {
-  const store = EmbeddedStore.open(folder, new SteadyClock());
-  const names = [...accounts(apps).values()].flatMap(({ identity }) =>
-    STORED_KINDS.map((kind) => `${identity}/${kind}`),
-  );
-  await Promise.all(names.map((name) => store.put(name, 0, freshEntry())));
-  await store.close();
-}
-
-/** The environment of a hub with so many apps, whose configuration file lies in its data folder. */
-function configuration(apps: number, folder: string): Record<string, string> {
-  const path = join(folder, 'hub.json');
-  writeFileSync(path, JSON.stringify({ apps: Object.fromEntries(writtenAccounts(apps, 'APP_SECRET')) }));
-  return {
-    ...COLLECTABLE,
-    PORT: '0',
-    HUB_CONFIG: path,
-    APP_SECRET: 'no secret of anybody',
-    DATA_DIR: folder,
-    [`JWT_KEY_${KID}`]: KEY,
-    WECHAT_API_ROOT: 'http://127.0.0.1:9',
-  };
 }

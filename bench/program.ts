@@ -1,17 +1,24 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { randomUUID } from 'node:crypto';
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
 /** The clock ticks of Linux' accounts, USER_HZ: 100 a second on every machine that runs Node. */
 const TICK_MS = 10;
 const START_PATIENCE_MS = 60_000;
-/** Plenty for a full collection of some hundred MB, and for giving them back. */
+const LOOK_MS = 20;
+/** Plenty for giving back some hundred MB that were collected. */
 const COLLECTION_MS = 1500;
 
 /** What the environment of a program needs so that its memory can be told from its garbage. */
 export const COLLECTABLE = { NODE_OPTIONS: `--import=${new URL('collect.js', import.meta.url).href}` } as const;
+
+/** What the environment of a program needs so that it can tell how long its event loop was kept. */
+export const WATCHED = { NODE_OPTIONS: `--import=${new URL('watch.js', import.meta.url).href}` } as const;
 
 /** What the environment of a hub needs so that it lets everybody in. */
 export const OPEN = { NODE_OPTIONS: `--import=${new URL('open-door.js', import.meta.url).href}` } as const;
@@ -22,6 +29,7 @@ export class Program {
     private readonly child: ChildProcess,
     /** Where it listens, on the loopback interface. */
     readonly url: string,
+    private readonly watchFile: string,
   ) {}
 
   /**
@@ -34,8 +42,9 @@ export class Program {
     args: readonly string[] = [],
     environment: Readonly<Record<string, string>> = {},
   ): Promise<Program> {
+    const watchFile = join(tmpdir(), `bench-${randomUUID()}`);
     const child = spawn(process.execPath, [fromCheckout(script), ...args], {
-      env: environment,
+      env: { ...environment, WATCH_FILE: watchFile },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     let said = '';
@@ -52,7 +61,7 @@ export class Program {
         child.once('exit', () => reject(new Error('it ended')));
         AbortSignal.timeout(START_PATIENCE_MS).addEventListener('abort', () => reject(new Error('it took too long')));
       });
-      return new Program(child, `http://127.0.0.1:${port}`);
+      return new Program(child, `http://127.0.0.1:${port}`, watchFile);
     } catch (error) {
       child.kill('SIGKILL');
       throw new Error(`${script} did not start:\n${said}`, { cause: error });
@@ -80,9 +89,22 @@ export class Program {
    * The program has to have been started with {@link COLLECTABLE} in its environment.
    */
   async collectedMb(): Promise<number> {
-    this.child.kill('SIGUSR2');
+    await this.heapMb();
     await delay(COLLECTION_MS);
     return this.residentMb();
+  }
+
+  /** What its heap has in use, in MB. The program has to have been started with {@link COLLECTABLE} in its environment. */
+  async heapMb(): Promise<number> {
+    return (await this.told()) / 1e6;
+  }
+
+  /**
+   * How long its event loop was kept at most, in milliseconds, since this was asked before.
+   * The program has to have been started with {@link WATCHED} in its environment.
+   */
+  longestStallMs(): Promise<number> {
+    return this.told();
   }
 
   /** Its open files and connections. */
@@ -95,6 +117,15 @@ export class Program {
     if (this.child.exitCode !== null || this.child.signalCode !== null) return;
     this.child.kill('SIGTERM');
     await once(this.child, 'exit');
+  }
+
+  /** What a script says that was loaded into it before itself. */
+  private async told(): Promise<number> {
+    this.child.kill('SIGUSR2');
+    while (!existsSync(this.watchFile) || readFileSync(this.watchFile, 'utf8') === '') await delay(LOOK_MS);
+    const told = Number(readFileSync(this.watchFile, 'utf8'));
+    rmSync(this.watchFile);
+    return told;
   }
 
   private proc(file: string): string {

@@ -51,7 +51,7 @@ async function serviceWith(credentials: number): Promise<CredentialsService> {
   };
   const service = new CredentialsService(surroundings, { burst: 3, everyMs: 30_000 });
   await service.apply(apps);
-  const inHand = [...service.all.values()].flatMap(({ kept }) => [...kept.values()]).filter(({ current }) => current);
+  const inHand = [...service.all.values()].flatMap(({ sources }) => sources).filter(({ current }) => current);
   if (inHand.length !== credentials) throw new Error(`${inHand.length} credentials are loaded, not ${credentials}`);
   return service;
 }

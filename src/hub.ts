@@ -176,7 +176,7 @@ export class Hub {
     let metricsServer: MetricsServer | undefined;
     try {
       const credentials = app.get(CredentialsService);
-      const find = (name: string, kind: string) => credentials.app(name)?.kept.get(kind)?.current;
+      const find = (name: string, kind: string) => credentials.app(name)?.source(kind)?.current;
       journal.follow((event) => {
         const record = auditedOf(event, find);
         if (record) void audit.note(record);

@@ -283,6 +283,26 @@ describe('the budget of a client', () => {
   });
 });
 
+describe('a flood of wrong secrets', () => {
+  const secretPath = (i: number): string =>
+    `/cgi-bin/token?grant_type=client_credential&appid=${APPID}&secret=wths_${String(i).padStart(48, '0')}`;
+
+  it('is answered as ever, and has few lines of the log', async () => {
+    const logged: string[] = [];
+    const log = (line: unknown): void => void logged.push(JSON.stringify(line));
+    const flooded = await Stage.set({}, {}, { log, warn: log, error: log });
+    const errcodes = new Set<unknown>();
+    for (let i = 0; i < 2000; i += 50) {
+      const some = Array.from({ length: 50 }, (_, j) => flooded.ask(secretPath(i + j), { token: null }));
+      for (const { json } of await Promise.all(some)) errcodes.add(json['errcode']);
+    }
+    await flooded.strike();
+    expect(errcodes).toEqual(new Set([40125]));
+    expect(logged.filter((line) => line.includes('"event":"refused"')).length).toBeLessThan(200);
+    expect(logged.filter((line) => line.includes('"event":"sdk-flood"'))).toHaveLength(1);
+  });
+});
+
 describe('a flood of bad tokens', () => {
   const [FLOODER, ELSEWHERE] = ['203.0.113.9', '198.51.100.1'];
   const [LOOKED_AT, COUNT] = [5000, 6000];

@@ -1,12 +1,14 @@
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer, get, type IncomingMessage, type ServerResponse } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from 'node:zlib';
 import { digestOf, issueSecret } from '../src/config/issued-secret.js';
-import { APPID, APPSECRET, ask, type Asking, type Reply, Stage, tokenFor, WEB_KEY } from './hub.fixture.js';
+import { APPID, APPSECRET, ask, type Asking, heapInUse, type Reply, Stage, tokenFor, WEB_KEY } from './hub.fixture.js';
 import { exchangeOne } from './wire.fixture.js';
 
 const PROXIED = issueSecret();
@@ -258,6 +260,7 @@ describe('an answer in WeChat’s place', () => {
     ['a raw control character in it', '{"errcode":40001,"errmsg":"\u0001"}', 'text/plain'],
     ['a code in quotes', '{"errcode":"40001","errmsg":"x"}', 'application/json'],
     ['the type of a picture', BLAME, 'image/jpeg'],
+    ['a level more, as of devices', `{"base_resp":${BLAME}}`, 'application/json'],
   ])('with %s is understood: the token is replaced, and the call made again', async (_, body, type) => {
     liar.on('/cgi-bin/x', (response) => {
       if (liar.count('/cgi-bin/x') === 1) response.setHeader('Content-Type', type).end(body);
@@ -299,6 +302,20 @@ describe('an answer in WeChat’s place', () => {
     expect(liar.count('/cgi-bin/x')).toBe(2);
   });
 
+  it('is a part, where a part was asked for, as of large media of WeCom', async () => {
+    const media = randomBytes(1000);
+    liar.on('/cgi-bin/media/get', (response, { headers: { range = '' } }) => {
+      const [, from, to] = /^bytes=(\d+)-(\d+)$/.exec(range) ?? [];
+      const part = media.subarray(Number(from), Number(to) + 1);
+      const lines = { 'Content-Range': `bytes ${from ?? ''}-${to ?? ''}/1000`, 'Content-Type': 'image/jpeg' };
+      response.writeHead(206, lines).end(part);
+    });
+    const url = `${stage.url}/cgi-bin/media/get?access_token=${await tokenOf(PROXIED)}&media_id=1`;
+    const answer = await fetch(url, { headers: { Range: 'bytes=200-499' } });
+    expect([answer.status, answer.headers.get('content-range')]).toEqual([206, 'bytes 200-499/1000']);
+    expect(Buffer.from(await answer.arrayBuffer()).equals(media.subarray(200, 500))).toBe(true);
+  });
+
   it('says nothing of what is the hub’s to say, and of what is between two', async () => {
     const lines = ['X-Hop: 1', 'Connection: X-Hop', 'Cache-Control: public', 'Content-Security-Policy: x', 'X-Kept: 1'];
     liar.on('/cgi-bin/x', raw(['HTTP/1.1 200 OK', ...lines, 'Content-Length: 2', '', '{}'].join('\r\n')));
@@ -306,6 +323,85 @@ describe('an answer in WeChat’s place', () => {
     expect(headers.get('x-kept')).toBe('1');
     expect([headers.get('x-hop'), headers.get('cache-control')]).toEqual([null, 'no-store']);
     expect(headers.get('content-security-policy')).toContain("default-src 'none'");
+  });
+});
+
+describe('an answer that comes packed, though the hub asks for none', () => {
+  const packings: [string, (text: string) => Buffer][] = [
+    ['gzip', gzipSync],
+    ['X-GZip', gzipSync],
+    ['deflate', deflateSync],
+    ['deflate', deflateRawSync],
+    ['br', brotliCompressSync],
+  ];
+  /** As it comes on the wire: fetch would unpack it. */
+  const received = async (path: string): Promise<IncomingMessage> => {
+    const url = `${stage.url}${path}?access_token=${await tokenOf(PROXIED)}`;
+    const [answer] = (await once(get(url, { headers: { 'Accept-Encoding': 'gzip' } }), 'response')) as [
+      IncomingMessage,
+    ];
+    return answer;
+  };
+  const bytesOf = async (answer: IncomingMessage): Promise<Buffer> => {
+    const chunks: Buffer[] = [];
+    for await (const chunk of answer as AsyncIterable<Buffer>) chunks.push(chunk);
+    return Buffer.concat(chunks);
+  };
+  const packed = (encoding: string, bytes: Buffer) => (response: ServerResponse) =>
+    response.writeHead(200, { 'Content-Encoding': encoding, 'Content-Type': 'application/json' }).end(bytes);
+
+  it('is none that it asked for, whatever the client can read', async () => {
+    let asked: string | undefined;
+    liar.on('/cgi-bin/x', (response, { headers }) => {
+      asked = headers['accept-encoding'];
+      response.end('{}');
+    });
+    await bytesOf(await received('/cgi-bin/x'));
+    expect(asked).toBe('identity');
+  });
+
+  it.each(packings)('by %s is understood: the token is replaced, and the call made again', async (encoding, pack) => {
+    liar.on('/cgi-bin/x', (response) => {
+      if (liar.count('/cgi-bin/x') === 1) packed(encoding, pack(BLAME))(response);
+      else response.end('{"errcode":0}');
+    });
+    expect((await bytesOf(await received('/cgi-bin/x'))).toString()).toBe('{"errcode":0}');
+    expect([liar.count('/cgi-bin/x'), liar.tokens.length]).toEqual([2, 2]);
+  });
+
+  it.each<[string, Buffer]>([
+    ['an error of another kind', gzipSync('{"errcode":48001,"errmsg":"x"}')],
+    ['much in little', gzipSync(`{"errcode":40001,"errmsg":"${'x'.repeat(3_000_000)}"}`)],
+    ['what is not packed at all', Buffer.from(BLAME)],
+    ['nothing', Buffer.alloc(0)],
+    ['more than an error', gzipSync(JSON.stringify({ data: randomBytes(MIB).toString('hex') }))],
+  ])('and is %s arrives byte for byte', async (_, bytes) => {
+    liar.on('/cgi-bin/x', packed('gzip', bytes));
+    const answer = await received('/cgi-bin/x');
+    expect(answer.headers['content-encoding']).toBe('gzip');
+    expect((await bytesOf(answer)).equals(bytes)).toBe(true);
+    expect([liar.count('/cgi-bin/x'), liar.tokens.length]).toEqual([1, 1]);
+  });
+
+  it('is passed on as it comes, and takes no memory that stays', async () => {
+    const half = randomBytes(8 * MIB);
+    let finish = (): void => undefined;
+    liar.on('/cgi-bin/x', (response) => {
+      response.writeHead(200, { 'Content-Encoding': 'gzip', 'Content-Type': 'application/json' });
+      response.write(half.subarray(0, 10_000));
+      finish = () => response.end(half);
+    });
+    const before = heapInUse();
+    for (let i = 0; i < 3; i += 1) {
+      const answer = await received('/cgi-bin/x');
+      // It has not come to its end yet.
+      await once(answer, 'readable');
+      finish();
+      let length = 0;
+      for await (const chunk of answer as AsyncIterable<Buffer>) length += chunk.length;
+      expect(length).toBe(10_000 + half.length);
+    }
+    expect(heapInUse() - before).toBeLessThan(4 * MIB);
   });
 });
 

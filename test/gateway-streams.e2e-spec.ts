@@ -80,6 +80,16 @@ describe('a body on its way to WeChat', () => {
     expect(stage.simulator.world.count('/cgi-bin/token')).toBe(2);
   });
 
+  it('that was not kept has the token replaced at once, also where WeChat was asked about it a moment ago', async () => {
+    const file = randomBytes(LIMIT * 2);
+    const token = (await stage.ask('/access-token')).text;
+    expect((await stage.post('/apps/default/access-token/report', { token })).json['verdict']).toBe('alive');
+    await killToken();
+    expect((await json(send(file)))['errcode']).toBe(40001);
+    expect(await json(send(file))).toHaveProperty('media_id');
+    expect(stage.simulator.world.count('/cgi-bin/token')).toBe(2);
+  });
+
   it('in chunks gets its length, since WeChat takes none without, as far as it is kept', async () => {
     const inChunks = async (size: number): Promise<number | undefined> => {
       const call = requestOf(`${stage.url}/apps/default/wechat/cgi-bin/menu/create`, {

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execFileSync } from 'node:child_process';
@@ -131,6 +131,18 @@ describe('an SDK that asks for a token', () => {
       await sdk('/cgi-bin/stable_token', { method: method ?? '', headers: headers ?? {}, body: 'appid=1' }),
     ].map(({ json }) => json['errcode']);
     expect(errcodes).toEqual([43001, 43002, 41002]);
+  });
+
+  it('is issued a secret without a change of who may read the file', () => {
+    const isRoot = process.getuid?.() === 0;
+    if (isRoot) chownSync(configuration, 12345, 54321);
+    chmodSync(configuration, 0o664);
+    const before = statSync(configuration);
+    const about = ['--client', 'proxied', '--app', 'default', '--config', configuration];
+    execFileSync(process.execPath, [SECRETS, 'issue', ...about], { stdio: 'ignore' });
+    const { mode, uid, gid, size } = statSync(configuration);
+    expect([mode, uid, gid]).toEqual([before.mode, before.uid, before.gid]);
+    expect(size).toBeGreaterThan(before.size);
   });
 
   it('has a secret within a second of its issue, and loses it, and its virtual token, within a second of its end', async () => {

@@ -1,5 +1,6 @@
 import {
   existsSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -11,11 +12,13 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { APPID, APPSECRET, environmentFor, tokenFor, WEB_KEY } from '../../test/hub.fixture.js';
-import { HubProcess } from '../../test/process.fixture.js';
+import { HubProcess, SmallDisk } from '../../test/process.fixture.js';
 import { until } from '../../test/redis.fixture.js';
 import { Simulator } from '../../test/simulator/server.js';
 import { Sidecar } from './sidecar.fixture.js';
 import { problem, StandIn, token } from './stand-in.fixture.js';
+
+const describeWithDisk = SmallDisk.isToBeHad() ? describe : describe.skip;
 
 describe('the sidecar', () => {
   let folder: string;
@@ -74,6 +77,25 @@ describe('the sidecar', () => {
     expect(content()).toMatchObject({ access_token: 'TOKEN-3' });
   });
 
+  it('goes by the life of the newer one, though the older would be at its end and the hub is out', async () => {
+    hub.reply = () => token(1, { expires_in: 3, refresh_after: 1 });
+    const sidecar = start();
+    await sidecar.tells('written');
+    const end = Date.now() + 3000;
+    hub.reply = () => token(2, { refresh_after: 1 });
+    await sidecar.tells('written', 2);
+    hub.reply = () => problem(503);
+    await sidecar.tells('failing');
+    await until(() => Promise.resolve(Date.now() > end + 500));
+    expect(sidecar.told('removed')).toEqual([]);
+    expect(content()).toEqual({
+      access_token: 'TOKEN-2',
+      got_token_at: expect.any(Number) as number,
+      token_expires_in: 7200,
+    });
+    expect(content()['got_token_at']).toBeGreaterThanOrEqual(Math.floor(end / 1000) - 3);
+  });
+
   it('does not call it trouble that the hub has nothing newer yet', async () => {
     hub.reply = ({ headers }) =>
       headers.has('if-none-match') ? new Response(null, { status: 304 }) : token(1, { refresh_after: 1 });
@@ -111,6 +133,35 @@ describe('the sidecar', () => {
     expect(sidecar.told('failing')).toMatchObject([{ reason: 'The hub cannot be reached: ECONNREFUSED' }]);
   });
 
+  it('knows the file of the one before it: it takes it away at its end, though the hub was never there', async () => {
+    const gotAt = Math.floor(Date.now() / 1000);
+    writeFileSync(file, JSON.stringify({ access_token: 'OLD', got_token_at: gotAt - 7197, token_expires_in: 7200 }));
+    await hub.close();
+    const sidecar = start();
+    await sidecar.tells('failing');
+    expect(content()).toMatchObject({ access_token: 'OLD' });
+    await sidecar.tells('removed');
+    expect(Date.now() / 1000).toBeGreaterThanOrEqual(gotAt + 3);
+    expect(existsSync(file)).toBe(false);
+    await hub.listen(Number(new URL(url).port));
+    await sidecar.tells('recovered');
+    expect(content()).toMatchObject({ access_token: 'TOKEN-1' });
+  });
+
+  it.each(['', 'not JSON', '[]', '{"access_token":1}', '{"got_token_at":"1","token_expires_in":1}'])(
+    'lets a file be that is none of its own, until the hub is there: %j',
+    async (text) => {
+      writeFileSync(file, text);
+      await hub.close();
+      const sidecar = start();
+      await sidecar.tells('failing');
+      expect(readFileSync(file, 'utf8')).toBe(text);
+      await hub.listen(Number(new URL(url).port));
+      await sidecar.tells('recovered');
+      expect(content()).toMatchObject({ access_token: 'TOKEN-1' });
+    },
+  );
+
   it('shows the JWT that is in its file at the time', async () => {
     const jwt = join(folder, 'jwt');
     writeFileSync(jwt, 'FIRST\n');
@@ -134,6 +185,58 @@ describe('the sidecar', () => {
     expect(sidecar.told('failing')).toMatchObject([{ reason: 'the file cannot be written (ENOENT)' }]);
     renameSync(`${folder}-away`, folder);
     await sidecar.tells('recovered');
+  });
+
+  describeWithDisk('on a disk of its own (which takes the right to mount one)', () => {
+    let disk: SmallDisk;
+    const place = (): string => join(folder, 'run');
+    beforeEach(() => {
+      mkdirSync(place());
+      file = join(place(), 'token.json');
+      disk = new SmallDisk(place());
+    });
+    afterEach(() => disk.unmount());
+
+    it('leaves the file whole when the disk is full, and writes when there is room again', async () => {
+      disk.mount('size=64k');
+      hub.reply = () => token(1, { refresh_after: 1 });
+      const sidecar = start();
+      await sidecar.tells('written');
+      disk.fill();
+      hub.reply = () => token(2, { refresh_after: 1 });
+      await sidecar.tells('failing');
+      expect(sidecar.told('failing')).toMatchObject([{ reason: 'the file cannot be written (ENOSPC)' }]);
+      expect(content()).toMatchObject({ access_token: 'TOKEN-1' });
+      expect(readdirSync(place()).sort()).toEqual(['filler', 'token.json']);
+      disk.clear();
+      await sidecar.tells('recovered');
+      expect(content()).toMatchObject({ access_token: 'TOKEN-2' });
+    });
+
+    it('goes on when it may not even take away what is at its end, and says so', async () => {
+      disk.mount('size=64k');
+      hub.reply = () => token(1, { expires_in: 3, refresh_after: 1 });
+      const sidecar = start();
+      await sidecar.tells('written');
+      disk.mount('remount', 'ro');
+      hub.reply = () => problem(503);
+      const reasons = (): unknown[] => sidecar.told('failing').map(({ reason }) => reason);
+      await sidecar.tells('failing', 2);
+      expect(reasons()).toEqual(['Some trouble (503)', 'the file cannot be taken away (EROFS)']);
+      disk.mount('remount', 'rw');
+      await sidecar.tells('removed');
+      expect(existsSync(file)).toBe(false);
+      hub.reply = () => token(2);
+      await sidecar.tells('recovered');
+      expect(content()).toMatchObject({ access_token: 'TOKEN-2' });
+    });
+
+    it('does not start where it can write nothing, and says why', async () => {
+      disk.mount('ro');
+      const sidecar = start();
+      expect(await sidecar.exited).toBe(78);
+      expect(sidecar.output).toContain('  - --file: its folder cannot be written to (EROFS)');
+    });
   });
 
   it.each(['SIGTERM', 'SIGINT'] as const)('ends with 0 after %s, and leaves the file', async (signal) => {

@@ -1,18 +1,22 @@
 import { Body, Controller, Get, HttpCode, Param, Post, Query, Req, Res, UseGuards } from '@nestjs/common';
+import type { ServerResponse } from 'node:http';
 import type { z } from 'zod';
 import { Audit } from '../audit/audit.js';
 import { ClientGuard, type ClientRequest } from '../auth/client.guard.js';
 import { Forbidden, sees, UnknownApp } from '../auth/rights.js';
 import { Verifier } from '../auth/verifier.js';
 import { DEFAULT_APP } from '../config/configuration.js';
+import type { Client } from '../config/clients.js';
 import type { Action } from '../config/hub-file.js';
+import { MEMBERS, sendLongList } from '../long-list.js';
+import { inTurns } from '../turns.js';
 import { appFor, isStill } from './access.js';
 import type { Sender } from './answer.js';
 import { CredentialsService } from './credentials.service.js';
 import { HandOuts, recordOf } from './hand-outs.js';
 import type { HostedApp, JssdkConfig } from './hosted-app.js';
 import { noQuery, reportBody, signBody, ticketQuery, tokenQuery } from './parameters.js';
-import type { AppsView } from './views.js';
+import type { AppView } from './views.js';
 
 type TokenQuery = z.infer<typeof tokenQuery>;
 type TicketQuery = z.infer<typeof ticketQuery>;
@@ -55,18 +59,23 @@ export class CredentialsController {
   }
 
   @Get('apps')
-  apps(@Req() { client }: ClientRequest, @Query({ schema: noQuery }) _query: object): AppsView {
+  async apps(
+    @Req() { client }: ClientRequest,
+    @Res() response: ServerResponse,
+    @Query({ schema: noQuery }) _query: object,
+  ): Promise<void> {
     if (!client.may.has('read')) throw new Forbidden();
-    const apps = [...this.credentials.all].filter(([name]) => sees(client, name));
-    return {
-      apps: apps.map(([name, app]) => ({
-        name,
-        platform: app.platform,
-        appid: app.appid,
-        kinds: ['access-token', 'ticket'],
-        ticket_types: app.ticketTypes,
-      })),
-    };
+    await sendLongList(response, 200, { apps: MEMBERS }, this.appsOf(client));
+  }
+
+  private async *appsOf(client: Client): AsyncGenerator<AppView[]> {
+    for await (const some of inTurns(this.credentials.all)) {
+      yield some
+        .filter(([name]) => sees(client, name))
+        .map(([name, { platform, appid, ticketTypes }]) => {
+          return { name, platform, appid, kinds: ['access-token', 'ticket'], ticket_types: ticketTypes };
+        });
+    }
   }
 
   @Get('apps/:app/access-token')

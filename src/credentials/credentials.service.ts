@@ -2,9 +2,9 @@ import type { App } from '../wechat/platforms/platform.js';
 import type { Wechat } from '../wechat/wechat.client.js';
 import type { Clock } from './clock.js';
 import type { BudgetLimits } from './allowance.js';
-import { HostedApp } from './hosted-app.js';
+import { type Common, HostedApp } from './hosted-app.js';
 import type { HubEvent } from './journal.js';
-import type { AppEvent, Outside, Renewable } from './outside.js';
+import type { Outside } from './outside.js';
 import { Renewals } from './renewals.js';
 import {
   type Follower,
@@ -26,28 +26,23 @@ export interface Surroundings extends Pick<Outside, 'replica' | 'random' | 'slee
   tell(event: HubEvent): void;
 }
 
-/** Hears what the store has under a name. */
-interface Listener {
-  readonly revision: number;
-  hear(stored: Stored, seen?: number): void;
-}
-
-/** How many entries are asked of the store at once: enough to be quick, few enough to leave it time for others. */
-const LOADED_AT_ONCE = 500;
+/** Of how many apps the store is asked at once: enough to be quick, few enough to leave it time for others. */
+const LOADED_AT_ONCE = 100;
 /**
  * What somebody takes out of the store by hand nobody tells of. So some of what is known is compared with it, again and
  * again: all that a hundred apps have in less than a minute, at the cost of one small question.
  */
-const COMPARED_AT_ONCE = 100;
+const COMPARED_AT_ONCE = 20;
 const COMPARE_EVERY_MS = 10_000;
 
 /** The cache: every credential of every configured app, and the clockwork that keeps them good. */
 export class CredentialsService implements Follower {
   private readonly renewals: Renewals;
-  private readonly outside: Outside<AppEvent, Renewable>;
+  private readonly common: Common;
   private apps: ReadonlyMap<string, HostedApp> = new Map();
-  private listeners: ReadonlyMap<string, Listener> = new Map();
-  private uncompared: Iterator<[string, Listener], undefined> = this.listeners.entries();
+  /** The same by their identities, new ones before clients get to see them. */
+  private hosted: ReadonlyMap<string, HostedApp> = new Map();
+  private uncompared: Iterator<HostedApp, undefined> = this.hosted.values();
   private compareAt = -Infinity;
   private applying: Promise<void> = Promise.resolve();
   private drift = 0;
@@ -55,24 +50,26 @@ export class CredentialsService implements Follower {
 
   constructor(
     private readonly surroundings: Surroundings,
-    private readonly rotations: BudgetLimits,
+    rotations: BudgetLimits,
   ) {
-    const { clock, store, replica, random, sleep } = surroundings;
+    const { clock, store, wechat, replica, random, sleep } = surroundings;
     this.renewals = new Renewals(
       () => clock.now(),
       () => this.renewDue(),
     );
-    this.outside = {
+    this.common = {
       now: () => clock.now(),
       replica,
       random,
       sleep,
       store,
+      wechat,
+      rotations,
       tell: (event) => {
         surroundings.tell(event);
       },
-      wake: (app, at) => {
-        this.renewals.set(app, at);
+      plan: (app) => {
+        this.renewals.set(app, app.wakeAt);
       },
     };
     store.follow(this);
@@ -90,12 +87,6 @@ export class CredentialsService implements Follower {
   /** Whether the store can be reached; `undefined` for one that cannot be out of reach. */
   get storeStatus(): StoreStatus | undefined {
     return this.surroundings.store.status;
-  }
-
-  /** Whether there is anything at all that clients can be given. */
-  hasUsable(): boolean {
-    for (const { kept } of this.apps.values()) for (const { status } of kept.values()) if (status.usable) return true;
-    return false;
   }
 
   /** Every app by its name. */
@@ -120,17 +111,19 @@ export class CredentialsService implements Follower {
 
   /** Whether it is of an app that this hub has. */
   knows(name: string): boolean {
-    return this.listeners.has(name);
+    const { app, part } = this.partOf(name);
+    return app?.parts.includes(part) ?? false;
   }
 
   /** Hears from the store what another hub wrote. */
   hear(name: string, stored: Stored): void {
-    this.listeners.get(name)?.hear(stored);
+    const { app, part } = this.partOf(name);
+    app?.hear(part, stored);
   }
 
   /** Hears that the store has lost something: what is remembered here is compared with it, and written again. */
   mourn(): Promise<void> {
-    return this.load(this.listeners);
+    return this.load(this.hosted.values());
   }
 
   /** Renews what is due, the most urgent first, a bounded number at once. */
@@ -156,34 +149,42 @@ export class CredentialsService implements Follower {
   }
 
   private async exchange(configured: ReadonlyMap<string, App>): Promise<void> {
-    const before = new Map([...this.apps.values()].map((app) => [app.identity, app]));
-    const identities = new Set([...configured.values()].map((app) => app.identity));
-    const gone = [...before.values()].filter((app) => !identities.has(app.identity));
-    // Nobody is given anything of those any more, however long what they have under way takes.
-    this.apps = new Map([...this.apps].filter(([name]) => configured.has(name)));
-    // It is stored before anything is read: an app may come back under another configuration.
-    await Promise.all(gone.map((app) => app.close()));
-
-    const { store, wechat } = this.surroundings;
+    const before = this.hosted;
     const apps = new Map<string, HostedApp>();
+    const hosted = new Map<string, HostedApp>();
     const added: HostedApp[] = [];
     for (const [name, app] of configured) {
       const known = before.get(app.identity);
       known?.adopt(app, name);
-      const hosted = known ?? new HostedApp(name, app, wechat, this.outside, this.rotations);
-      if (!known) added.push(hosted);
-      apps.set(name, hosted);
+      const one = known ?? new HostedApp(name, app, this.common);
+      if (!known) added.push(one);
+      apps.set(name, one);
+      hosted.set(app.identity, one);
     }
+    const gone = [...before.values()].filter((app) => !hosted.has(app.identity));
+    // Nobody is given anything of those any more, however long what they have under way takes.
+    this.apps = new Map([...this.apps].filter(([name]) => configured.has(name)));
+    // It is stored before anything is read: an app may come back under another configuration.
+    await Promise.all(gone.map((app) => app.close()));
     // From here on they hear what other hubs write; so nothing is missed while what there is is read.
-    this.listeners = new Map([...apps.values()].flatMap((app) => app.listeners));
+    this.hosted = hosted;
     try {
-      await this.load(new Map(added.flatMap((app) => app.listeners)));
+      await this.load(added);
     } catch (error) {
       // It says so itself, and lets everybody look when it is back.
       if (!(error instanceof StoreUnreachable)) throw error;
     }
     this.apps = apps;
-    await store.forgetBut(new Set(this.listeners.keys()));
+    await this.surroundings.store.forgetBut((name) => this.knows(name));
+  }
+
+  /** Of which app a name in the store is, and what of it: identities have strokes in them, too. */
+  private partOf(name: string): { readonly app: HostedApp | undefined; readonly part: string } {
+    for (let end = name.indexOf('/'); end >= 0; end = name.indexOf('/', end + 1)) {
+      const app = this.hosted.get(name.slice(0, end));
+      if (app) return { app, part: name.slice(end + 1) };
+    }
+    return { app: undefined, part: name };
   }
 
   /** Lets a few hear what the shared store has, the next ones each time; whoever knows better writes it there again. */
@@ -191,12 +192,12 @@ export class CredentialsService implements Follower {
     const now = this.clock.now();
     if (now < this.compareAt || !this.storeStatus?.reachable) return;
     this.compareAt = now + COMPARE_EVERY_MS;
-    const some = new Map<string, Listener>();
+    const some: HostedApp[] = [];
     for (let next = this.uncompared.next(); !next.done; next = this.uncompared.next()) {
-      some.set(...next.value);
-      if (some.size === COMPARED_AT_ONCE) break;
+      some.push(next.value);
+      if (some.length === COMPARED_AT_ONCE) break;
     }
-    if (some.size < COMPARED_AT_ONCE) this.uncompared = this.listeners.entries();
+    if (some.length < COMPARED_AT_ONCE) this.uncompared = this.hosted.values();
     try {
       await this.load(some);
     } catch (error) {
@@ -205,15 +206,24 @@ export class CredentialsService implements Follower {
     }
   }
 
-  /** Lets everybody hear what the store has. @throws StoreUnreachable */
-  private async load(listeners: ReadonlyMap<string, Listener>): Promise<void> {
-    const names = [...listeners.keys()];
-    for (let from = 0; from < names.length; from += LOADED_AT_ONCE) {
-      const some = names.slice(from, from + LOADED_AT_ONCE);
-      const seen = some.map((name) => listeners.get(name)?.revision);
-      const stored = await this.surroundings.store.load(some);
-      for (const [i, name] of some.entries()) listeners.get(name)?.hear(stored.get(name) ?? NOTHING_STORED, seen[i]);
+  /** Lets these hear what the store has, a few at a time. @throws StoreUnreachable */
+  private async load(apps: Iterable<HostedApp>): Promise<void> {
+    let some: HostedApp[] = [];
+    for (const app of apps) {
+      some.push(app);
+      if (some.length < LOADED_AT_ONCE) continue;
+      await this.loadTogether(some);
+      some = [];
     }
+    if (some.length > 0) await this.loadTogether(some);
+  }
+
+  private async loadTogether(apps: readonly HostedApp[]): Promise<void> {
+    const asked = apps.flatMap((app) =>
+      app.parts.map((part) => ({ app, part, name: app.nameOf(part), seen: app.revisionOf(part) })),
+    );
+    const stored = await this.surroundings.store.load(asked.map(({ name }) => name));
+    for (const { app, part, name, seen } of asked) app.hear(part, stored.get(name) ?? NOTHING_STORED, seen);
   }
 
   private followWallClock(): void {

@@ -1,13 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import type { Secret } from '../config/secret.js';
-import type { App, Kept, Mint, Nature, Served } from '../wechat/platforms/platform.js';
+import type { Account, App, Minted, Need, Recipe } from '../wechat/platforms/platform.js';
 import { jssdkSignature } from '../wechat/jssdk.js';
 import type { Wechat, WechatAnswer, WechatCall } from '../wechat/wechat.client.js';
 import type { Dialect } from '../wechat/wechat.error.js';
 import { Budget, type BudgetLimits } from './allowance.js';
-import type { AppEvent, Circumstances, Outside, Renewable, SourceEvent, Verdict } from './outside.js';
+import type { AppEvent, Circumstances, Host, Outside, Renewable, SourceEvent, Verdict } from './outside.js';
 import type { Credential } from './policy.js';
 import { Source } from './source.js';
+import { NOTHING_STORED, type Stored } from './store/store.js';
 import { Closed, NotReplaced, Unavailable, Undecided } from './unavailable.js';
 
 /** Which value a client says that WeChat refused. */
@@ -26,65 +27,44 @@ const PROBE_APART_MS = 10_000;
 /** Reports come in crowds: a moment's patience lets a crowd share one question. */
 const CROWD_MS = 250;
 
-/** The world as one credential of an app sees it. There are hundreds of thousands of these, so what they have in common is the app's. */
-class OutsideOf implements Outside {
-  constructor(
-    private readonly app: HostedApp,
-    private readonly kind: string,
-    private readonly ofApp: Outside<AppEvent, Renewable>,
-  ) {}
-
-  get replica(): string {
-    return this.ofApp.replica;
-  }
-
-  get store(): Outside['store'] {
-    return this.ofApp.store;
-  }
-
-  now(): number {
-    return this.ofApp.now();
-  }
-
-  random(): number {
-    return this.ofApp.random();
-  }
-
-  sleep(ms: number, signal?: AbortSignal): Promise<void> {
-    return this.ofApp.sleep(ms, signal);
-  }
-
-  tell(event: SourceEvent): void {
-    this.ofApp.tell({ ...event, app: this.app.name, kind: this.kind });
-  }
-
-  wake(): void {
-    this.ofApp.wake(this.app, this.app.wakeAt);
-  }
+/** What the apps of a hub have in common. */
+export interface Common extends Outside {
+  readonly wechat: Wechat;
+  /** What clients may spend on their word alone, for each app. */
+  readonly rotations: BudgetLimits;
+  tell(event: AppEvent): void;
+  /** Told that an app may want to be woken at another time than before. */
+  plan(app: Renewable): void;
 }
 
-/** One configured app with all that is kept for it. */
-export class HostedApp implements Renewable {
-  private readonly sources = new Map<string, Source>();
-  /** What clients may spend on their word alone. */
-  readonly rotations: Budget;
-  private isClosed = false;
-  /** There while a question waits for its turn: one for each app that has none would weigh more than the app. */
+/** Under which name the store keeps what is left of the rotations, among the names of an app. */
+const ROTATIONS = 'rotations';
+/** What an app has that nobody asked for a ticket. */
+const NO_TICKETS: readonly Source[] = [];
+
+/**
+ * One configured app with all that is kept for it. There may be a hundred thousand of them, so what few will ever need is
+ * made when it is needed: a ticket that was never asked for, or a budget of which nothing was spent, is not there.
+ */
+export class HostedApp implements Renewable, Host {
+  readonly accessToken: Source;
+  private tickets = NO_TICKETS;
+  private budget: Budget | undefined;
+  readonly startedAt: number;
+  isClosed = false;
+  /** There while a question waits for its turn. */
   private patience: AbortController | undefined;
-  private served: Served<Source>;
   private probing: Promise<boolean> | undefined;
-  private probedAt = -Infinity;
+  private probedAt: number | undefined;
 
   /** @param name by which the configuration calls it; its credentials go by its identity, which stays. */
   constructor(
     public name: string,
     private app: App,
-    private readonly wechat: Wechat,
-    private readonly outside: Outside<AppEvent, Renewable>,
-    rotations: BudgetLimits,
+    private readonly common: Common,
   ) {
-    this.rotations = new Budget(`${app.identity}/rotations`, rotations, outside);
-    this.served = this.follow(app);
+    this.startedAt = common.now();
+    this.accessToken = new Source(app.served.accessToken, this, common);
   }
 
   /** How many calls a day WeChat allows, by the path of its API, as far as that is known. */
@@ -114,34 +94,79 @@ export class HostedApp implements Renewable {
     return this.app.identity;
   }
 
-  get accessToken(): Source {
-    return this.served.accessToken;
+  get account(): Account {
+    return this.app;
   }
 
   get ticketTypes(): string[] {
-    return Object.keys(this.served.tickets);
+    return Object.keys(this.app.served.tickets);
   }
 
   /** The ticket of a type, if the app has such. */
   ticket(type: string): Source | undefined {
-    return Object.hasOwn(this.served.tickets, type) ? this.served.tickets[type] : undefined;
+    const { tickets } = this.app.served;
+    const recipe = Object.hasOwn(tickets, type) ? tickets[type] : undefined;
+    return recipe && this.kept(recipe);
   }
 
-  /** Everything that the store keeps for the app, by the name under which it does. */
-  get listeners(): [name: string, listener: Source | Budget][] {
-    return [this.rotations, ...this.sources.values()].map((listener) => [listener.name, listener]);
+  /** The credentials that there are: those that somebody asked for, or that the store has, and the access token. */
+  get sources(): readonly Source[] {
+    return [this.accessToken, ...this.tickets];
   }
 
-  /** Every credential that is kept, whether it is served or not, by kind. */
-  get kept(): ReadonlyMap<string, Source> {
-    return this.sources;
+  /** What clients may spend on their word alone. */
+  get rotations(): Budget {
+    return (this.budget ??= new Budget(this.nameOf(ROTATIONS), this.common.rotations, this.common));
+  }
+
+  /** How many rotations clients may ask for right now. */
+  get rotationsLeft(): number {
+    return this.budget?.left ?? this.common.rotations.burst;
+  }
+
+  /** What the store may have of it, in the words of {@link nameOf}. */
+  get parts(): string[] {
+    return [ROTATIONS, ...recipesOf(this.app).map(({ kind }) => kind)];
+  }
+
+  /** The revision of a part that this hub goes by. */
+  revisionOf(part: string): number {
+    return this.listener(part)?.revision ?? NOTHING_STORED.revision;
+  }
+
+  /** Hears what the store has of a part. */
+  hear(part: string, stored: Stored, seen?: number): void {
+    // Of what nobody has asked for, here or elsewhere, there is nothing to hear.
+    const listener = stored.revision > 0 ? this.made(part) : this.listener(part);
+    listener?.hear(stored, seen);
+  }
+
+  /** The credential of a kind, if it is there. */
+  source(kind: string): Source | undefined {
+    return this.sources.find((source) => source.kind === kind);
+  }
+
+  nameOf(part: string): string {
+    return `${this.identity}/${part}`;
+  }
+
+  mint(recipe: Recipe, need: Need): Promise<Minted> {
+    return recipe.mint(this.app, { wechat: this.asked, accessToken: this.accessToken }, need);
+  }
+
+  tell(kind: string, event: SourceEvent): void {
+    this.common.tell({ ...event, app: this.name, kind });
+  }
+
+  plan(): void {
+    this.common.plan(this);
   }
 
   /** When the first of its credentials wants to be woken. */
   get wakeAt(): number | undefined {
-    let first = Infinity;
-    for (const { wakeAt = Infinity } of this.sources.values()) first = Math.min(first, wakeAt);
-    return first === Infinity ? undefined : first;
+    let first = this.accessToken.wakeAt;
+    for (const { wakeAt } of this.tickets) if (wakeAt !== undefined && wakeAt < (first ?? Infinity)) first = wakeAt;
+    return first;
   }
 
   /** When it will be too late for the most urgent of those that are due. */
@@ -158,7 +183,7 @@ export class HostedApp implements Renewable {
   adopt(app: App, name: string): void {
     this.app = app;
     this.name = name;
-    this.served = this.follow(app);
+    for (const source of this.sources) source.adopt();
   }
 
   /**
@@ -184,7 +209,7 @@ export class HostedApp implements Renewable {
     circumstances: Circumstances,
   ): Promise<{ verdict: Verdict; credential: Credential }> {
     const tell = (verdict: Verdict): void => {
-      this.outside.tell({ event: 'reported', app: this.name, verdict, ...circumstances });
+      this.common.tell({ event: 'reported', app: this.name, verdict, ...circumstances });
     };
     try {
       const decided = await this.decide(reported);
@@ -222,63 +247,77 @@ export class HostedApp implements Renewable {
   async close(): Promise<void> {
     this.isClosed = true;
     this.patience?.abort();
-    await Promise.all([...this.sources.values()].map((source) => source.close()));
+    await Promise.all(this.sources.map((source) => source.close()));
   }
 
   private get mostUrgent(): Source | undefined {
-    const now = this.outside.now();
+    const now = this.common.now();
     let urgent: Source | undefined;
-    for (const source of this.sources.values()) {
+    for (const source of this.sources) {
       const isDue = source.wakeAt !== undefined && source.wakeAt <= now;
       if (isDue && source.deadline < (urgent?.deadline ?? Infinity)) urgent = source;
     }
     return urgent;
   }
 
-  private follow(app: App): Served<Source> {
-    const keep = (kind: string, mint: Mint, nature: Nature): Source => {
-      const known = this.sources.get(kind);
-      if (known) {
-        known.adopt(mint);
-        return known;
-      }
-      const source = new Source(`${app.identity}/${kind}`, mint, nature, new OutsideOf(this, kind, this.outside));
-      this.sources.set(kind, source);
-      return source;
-    };
-    return app.credentials<Source & Kept>(keep, { call: (dialect, call) => this.ask(dialect, call) });
+  private listener(part: string): Source | Budget | undefined {
+    return part === ROTATIONS ? this.budget : this.source(part);
+  }
+
+  private made(part: string): Source | Budget | undefined {
+    if (part === ROTATIONS) return this.rotations;
+    const recipe = recipesOf(this.app).find(({ kind }) => kind === part);
+    return recipe && this.kept(recipe);
+  }
+
+  private kept(recipe: Recipe): Source {
+    const known = this.source(recipe.kind);
+    if (known) return known;
+    const source = new Source(recipe, this, this.common);
+    this.tickets = this.tickets.concat(source);
+    return source;
+  }
+
+  /** The way to WeChat for recipes. */
+  private get asked(): Wechat {
+    return { call: (dialect, call) => this.ask(dialect, call) };
   }
 
   private async ask(dialect: Dialect, call: WechatCall): Promise<WechatAnswer> {
     const asked = { event: 'asked-wechat', app: this.name, api: call.path } as const;
     try {
-      const answer = await this.wechat.call(dialect, call);
-      this.outside.tell(asked);
+      const answer = await this.common.wechat.call(dialect, call);
+      this.common.tell(asked);
       return answer;
     } catch (error) {
-      this.outside.tell({ ...asked, error });
+      this.common.tell({ ...asked, error });
       throw error;
     }
   }
 
   /** Asks about the token that is current when its turn has come, for all who wait by then. */
   private async probe(): Promise<boolean> {
-    const wait = Math.max(CROWD_MS, this.probedAt + PROBE_APART_MS - this.outside.now());
+    const wait = Math.max(CROWD_MS, (this.probedAt ?? -Infinity) + PROBE_APART_MS - this.common.now());
     this.patience = new AbortController();
-    if (!this.isClosed) await this.outside.sleep(wait, this.patience.signal);
+    if (!this.isClosed) await this.common.sleep(wait, this.patience.signal);
     this.patience = undefined;
     if (this.isClosed) throw new Closed();
-    this.probedAt = this.outside.now();
+    const probedAt = this.common.now();
+    this.probedAt = probedAt;
     const { value } = await this.accessToken.get();
     let alive: boolean;
     try {
-      alive = await this.served.isAlive(value);
+      alive = await this.app.served.isAlive(value, this.asked);
     } catch (error) {
-      throw new Undecided(error, this.probedAt + PROBE_APART_MS);
+      throw new Undecided(error, probedAt + PROBE_APART_MS);
     }
     if (!alive) await this.accessToken.condemn(value);
     return alive;
   }
+}
+
+function recipesOf({ served }: App): Recipe[] {
+  return [served.accessToken, ...Object.values(served.tickets)];
 }
 
 function isReported(credential: Credential, reported: Reported): boolean {

@@ -1,24 +1,25 @@
+import type { Account, Minted, Need, Recipe } from '../wechat/platforms/platform.js';
 import type { Dialect } from '../wechat/wechat.error.js';
 import type { Flaw } from './policy.js';
 import type { Store } from './store/store.js';
 
-/** Something that wants to be woken at some instant. */
-export interface Sleeper {
+/** A credential that wants to be renewed at some instant, or an app with several. Instants are epoch milliseconds. */
+export interface Renewed {
   wake(): Promise<void>;
+  /** When it wants to be woken, or the first of several; `undefined` for not at all. */
+  readonly wakeAt: number | undefined;
 }
 
-/** An app that wants to be renewed at some instant, one credential after another. Instants are epoch milliseconds. */
-export interface Renewable extends Sleeper {
+/** An app that wants to be renewed at some instant, one credential after another. */
+export interface Renewable extends Renewed {
   /** Which host of WeChat it asks. */
   readonly dialect: Dialect;
-  /** When the first of its credentials wants to be woken; `undefined` for not at all. */
-  readonly wakeAt: number | undefined;
   /** When it will be too late for the most urgent of those that are due. */
   readonly deadline: number;
 }
 
-/** What a source, or an app with its sources, needs from the world, so that tests can be the world. */
-export interface Outside<Event = SourceEvent, S extends Sleeper = Sleeper> {
+/** What credentials and apps need from the world, so that tests can be the world. */
+export interface Outside {
   /** Epoch milliseconds; never jumps while the process runs. */
   now(): number;
   /** What the log and the audit call this hub, among all that share the store. */
@@ -29,10 +30,24 @@ export interface Outside<Event = SourceEvent, S extends Sleeper = Sleeper> {
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
   /** Keeps entries over restarts, and says whose turn it is. */
   readonly store: Pick<Store, 'grant' | 'commit' | 'put' | 'isBehind' | 'catchUp'>;
-  /** Told of everything that happens; never of a value. */
-  tell(event: Event): void;
-  /** Told when something wants to be woken next; `undefined` for not at all. */
-  wake(sleeper: S, at: number | undefined): void;
+}
+
+/** What an app is to its credentials. They have no names of their own, and no hands: there may be a hundred thousand of them. */
+export interface Host {
+  /** Whose they are, as it is configured: another object once that was changed. */
+  readonly account: Account;
+  /** Since when this hub has the app, epoch milliseconds. */
+  readonly startedAt: number;
+  /** Whether it begins nothing new. */
+  readonly isClosed: boolean;
+  /** Under which name the store keeps the credential of a kind. */
+  nameOf(kind: string): string;
+  /** Asks WeChat for a value. */
+  mint(recipe: Recipe, need: Need): Promise<Minted>;
+  /** Told of everything that happens to the credential of a kind; never of a value. */
+  tell(kind: string, event: SourceEvent): void;
+  /** Told that a credential may want to be woken at another time than before. */
+  plan(credential: Renewed): void;
 }
 
 /** What happened to a credential. */

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
+import { type LoneOutside, LoneSource } from '../../test/lone-source.fixture.js';
 import type { Minted } from '../wechat/platforms/platform.js';
-import type { Outside } from './outside.js';
-import { Source } from './source.js';
+import type { Source } from './source.js';
 import { MemoryStore } from './store/memory.store.js';
 
 const START = Date.UTC(2026, 0, 1);
@@ -15,7 +15,7 @@ function raced(scheduler: fc.Scheduler): { source: Source; minted: string[]; sto
   /** What is asked of one store is done in the order of the calls, whenever the answers come: so it promises. */
   const slow = <T>(answer: Promise<T>): Promise<T> =>
     scheduler.schedule(Promise.resolve(), 'stored').then(() => answer);
-  const outside: Outside = {
+  const outside: LoneOutside = {
     now,
     replica: 'hub',
     random: () => 0,
@@ -28,7 +28,7 @@ function raced(scheduler: fc.Scheduler): { source: Source; minted: string[]; sto
       catchUp: () => Promise.resolve(),
     },
     tell: () => undefined,
-    wake: () => undefined,
+    plan: () => undefined,
   };
   const mint = (): Promise<Minted> => {
     const value = `T${minted.push('')}`;
@@ -36,7 +36,7 @@ function raced(scheduler: fc.Scheduler): { source: Source; minted: string[]; sto
     return scheduler.schedule(Promise.resolve({ value, expiresIn: 7200 }), `minted ${value}`);
   };
   const credential = { value: 'T0', issuedAt: START, expiresAt: START + 7_200_000, version: 1 };
-  const source = new Source('x', mint, { supersedesAfterMs: 300_000 }, outside);
+  const source = new LoneSource('x', mint, { supersedesAfterMs: 300_000 }, outside);
   store.restore('x', { credential });
   source.hear({ entry: { credential }, revision: 1 });
   return { source, minted, store };

@@ -1,7 +1,7 @@
 import { VirtualProcess } from '../../test/simulation/virtual-process.js';
 import { VirtualTime } from '../../test/simulation/virtual-time.js';
 import { Secret } from '../config/secret.js';
-import type { App, Mint, Minted } from '../wechat/platforms/platform.js';
+import type { App, Minted, Recipe } from '../wechat/platforms/platform.js';
 import { type Dialect, WechatRefusal, WechatUnreachable } from '../wechat/wechat.error.js';
 import { CredentialsService } from './credentials.service.js';
 import { MemoryStore } from './store/memory.store.js';
@@ -73,22 +73,22 @@ class Stage {
 
   /** How many of these can still be given to clients, of all kinds. */
   usable(names: readonly string[]): number {
-    return names
-      .flatMap((name) => [...(this.service.app(name)?.kept.values() ?? [])])
-      .filter(({ status }) => status.usable).length;
+    return names.flatMap((name) => this.service.app(name)?.sources ?? []).filter(({ status }) => status.usable).length;
   }
 
   private app(identity: string, dialect: Dialect): App {
-    const mint =
-      (kind: string): Mint =>
-      () =>
+    const recipe = (kind: string): Recipe => ({
+      kind,
+      nature: {},
+      mint: () =>
         this.counted(dialect, dialect, () =>
           this.counted(identity, 'app', async () => {
             const call = { app: identity, kind, at: this.time.now() };
             this.calls.push(call);
             return this.hosts[dialect](call, this.time);
           }),
-        );
+        ),
+    });
     return {
       platform: 'test',
       appid: identity,
@@ -96,11 +96,11 @@ class Stage {
       dialect,
       secret: new Secret('no secret of anybody'),
       quotas: {},
-      credentials: (keep) => ({
-        accessToken: keep('access-token', mint('access-token'), {}),
-        tickets: { jsapi: keep('ticket/jsapi', mint('ticket/jsapi'), {}) },
+      served: {
+        accessToken: recipe('access-token'),
+        tickets: { jsapi: recipe('ticket/jsapi') },
         isAlive: () => Promise.resolve(true),
-      }),
+      },
     };
   }
 

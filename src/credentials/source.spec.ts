@@ -1,11 +1,11 @@
 import { Secret } from '../config/secret.js';
+import { type LoneOutside, LoneSource } from '../../test/lone-source.fixture.js';
 import { VirtualTime } from '../../test/simulation/virtual-time.js';
 import type { Minted, Nature, Need } from '../wechat/platforms/platform.js';
 import { WechatNonsense, WechatRefusal, WechatUnreachable } from '../wechat/wechat.error.js';
 import { AllowanceSpent } from './allowance.js';
-import type { Outside, Sleeper, SourceEvent } from './outside.js';
+import type { Renewed, SourceEvent } from './outside.js';
 import { NotTheCredential } from './failure.js';
-import { Source } from './source.js';
 import { MemoryStore } from './store/memory.store.js';
 import type { Entry, Written } from './store/store.js';
 import { Closed, Unavailable } from './unavailable.js';
@@ -34,7 +34,7 @@ class DiskStore extends MemoryStore {
 }
 
 /** A source in a world that the test decides on. */
-class Bench implements Outside {
+class Bench implements LoneOutside {
   readonly time = new VirtualTime();
   readonly sleep = this.time.sleep;
   readonly replica = 'hub';
@@ -45,7 +45,7 @@ class Bench implements Outside {
   asked = 0;
   latency = 100;
   wakeAt: number | undefined;
-  readonly source: Source;
+  readonly source: LoneSource;
 
   constructor(
     private readonly nature: Nature = { supersedesAfterMs: 300_000 },
@@ -55,8 +55,8 @@ class Bench implements Outside {
   }
 
   /** Opens a source as after a restart, on what the store has then. */
-  open(entry?: Entry): Source {
-    const source = new Source('app/token', (need) => this.mint(need), this.nature, this);
+  open(entry?: Entry): LoneSource {
+    const source = new LoneSource('app/token', (need) => this.mint(need), this.nature, this);
     if (entry) this.store.restore('app/token', entry);
     else this.store.clear();
     source.hear({ entry: entry ?? {}, revision: entry ? 1 : 0 });
@@ -80,8 +80,8 @@ class Bench implements Outside {
     this.events.push(event);
   }
 
-  wake(_sleeper: Sleeper, at: number | undefined): void {
-    this.wakeAt = at;
+  plan({ wakeAt }: Renewed): void {
+    this.wakeAt = wakeAt;
   }
 
   /** Lets time pass as the clockwork of the hub would: the source is woken whenever it wants to be. */
@@ -170,7 +170,7 @@ describe('a source', () => {
       await bench.outcome(bench.source.get());
       await bench.passWithCron(59_000);
       expect(bench.asked).toBe(1);
-      bench.source.adopt(() => Promise.resolve(value('with the new secret')));
+      bench.source.reconfigure(() => Promise.resolve(value('with the new secret')));
       expect(bench.wakeAt).toBe(bench.now());
       expect(await bench.time.during(bench.source.get())).toMatchObject({ value: 'with the new secret' });
     });
@@ -181,7 +181,7 @@ describe('a source', () => {
     bench.answers = [wrongSecret];
     const first = bench.source.get();
     await bench.time.pass(50);
-    bench.source.adopt(() => Promise.resolve(value('with the new secret')));
+    bench.source.reconfigure(() => Promise.resolve(value('with the new secret')));
     expect(await bench.outcome(first)).toMatchObject({ cause: wrongSecret });
     expect(await bench.time.during(bench.source.get())).toMatchObject({ value: 'with the new secret' });
   });

@@ -1,4 +1,4 @@
-import type { Kept, Mint, Nature, Need, Ration } from '../wechat/platforms/platform.js';
+import type { Kept, Nature, Need, Ration, Recipe } from '../wechat/platforms/platform.js';
 import { LATE_ARRIVAL_MS, WechatError, WechatNonsense } from '../wechat/wechat.error.js';
 import { AllowanceSpent, spend } from './allowance.js';
 import { causeOf } from './chronicle.js';
@@ -12,7 +12,7 @@ import {
   withIntent,
   withoutSettled,
 } from './lost-calls.js';
-import type { Outside } from './outside.js';
+import type { Host, Outside, SourceEvent } from './outside.js';
 import { type Credential, deadlineOf, dueOf, type Flaw, freshUntil, otherThan, type Policy, usable } from './policy.js';
 import { reconciled } from './reconcile.js';
 import { type Entry, type Lease, NOTHING_STORED, type Stored, StoreUnreachable } from './store/store.js';
@@ -89,13 +89,15 @@ class Overtaken extends Error {}
  */
 export class Source implements Kept {
   /** What this hub goes by; the store may know better, and says so when it is asked or when it is heard. */
-  private known: Stored = NOTHING_STORED;
+  private entry = NOTHING_STORED.entry;
+  private entryRevision = NOTHING_STORED.revision;
   private turn: Turn | undefined;
   private lease: Lease | undefined;
   /** When the credential wants to be renewed. */
   private due = Infinity;
   private storeAway: Obstacle | undefined;
-  private aloneAt = -Infinity;
+  /** When it was asked for without the store. */
+  private aloneAt: number | undefined;
   private unsaved: Unsaved | undefined;
   private isFaultTold = false;
   /** Aborted when something is heard of the credential; there while somebody waits for that. */
@@ -103,19 +105,23 @@ export class Source implements Kept {
   /** The value that WeChat was last seen to refuse. */
   private condemned: string | undefined;
   private foreignMints: ForeignMints = NO_FOREIGN_MINTS;
-  private readonly bornAt: number;
-  private adoptedAt = -Infinity;
-  /** When there is something to do for the clock; `undefined` for not at all. */
-  wakeAt: number | undefined;
-  private closed = false;
+  /** Since when what failed before may work. */
+  private adoptedAt: number | undefined;
 
   constructor(
-    readonly name: string,
-    private mint: Mint,
-    private readonly nature: Nature,
+    private readonly recipe: Recipe,
+    private readonly host: Host,
     private readonly outside: Outside,
-  ) {
-    this.bornAt = outside.now();
+  ) {}
+
+  /** Which of the credentials of its app it is. */
+  get kind(): string {
+    return this.recipe.kind;
+  }
+
+  /** Under which name the store keeps it. */
+  get name(): string {
+    return this.host.nameOf(this.kind);
   }
 
   /** The credential as it stands, usable or not; its life is cut where a call may have ended it early, or may soon. */
@@ -123,7 +129,7 @@ export class Source implements Kept {
     const { unsaved, nature } = this;
     const mayBeReplaced = unsaved !== undefined && !isHarmless(nature);
     // What nobody else knows of they would replace: were this hub to die now, or as soon as they may.
-    return standing(this.known.entry, nature, mayBeReplaced ? (unsaved.since ?? this.outside.now()) : undefined);
+    return standing(this.entry, nature, mayBeReplaced ? (unsaved.since ?? this.outside.now()) : undefined);
   }
 
   get status(): SourceStatus {
@@ -133,9 +139,22 @@ export class Source implements Kept {
       credential,
       usable: credential !== undefined && usable(credential, this.outside.now()) === undefined,
       failure: failure ? obstacleOf(failure) : this.presentTrouble,
-      unsaved: this.unsaved !== undefined,
+      unsaved: this.isUnsaved,
       foreignMints: this.foreignMints,
     };
+  }
+
+  /** Whether it is served, but not stored. */
+  get isUnsaved(): boolean {
+    return this.unsaved !== undefined;
+  }
+
+  /** When there is something to do for the clock; `undefined` for not at all. */
+  get wakeAt(): number | undefined {
+    // Whoever has the turn sees to it all, and plans anew at its end.
+    if (this.host.isClosed || this.turn) return undefined;
+    const at = Math.min(this.unsaved?.againAt ?? Infinity, this.renewalAt);
+    return at === Infinity ? undefined : at;
   }
 
   /** When a new value can be expected, epoch milliseconds. */
@@ -150,7 +169,7 @@ export class Source implements Kept {
 
   /** The revision that this hub goes by. */
   get revision(): number {
-    return this.known.revision;
+    return this.entryRevision;
   }
 
   /**
@@ -192,16 +211,16 @@ export class Source implements Kept {
    * @throws Unavailable when WeChat gives no other.
    */
   async condemn(refused: string): Promise<Credential> {
-    const { credential } = this.known.entry;
+    const { credential } = this.entry;
     if (credential?.value === refused && !credential.refused) {
       if (!this.turn) {
         this.foreignMints = { count: this.foreignMints.count + 1, lastAt: this.outside.now() };
-        this.outside.tell({ event: 'refused-by-wechat', version: credential.version });
+        this.tell({ event: 'refused-by-wechat', version: credential.version });
       }
       this.condemned = refused;
-      this.remember(this.known);
+      this.remember({ entry: this.entry, revision: this.revision });
       // With the lease, the end of it writes this down too.
-      if (!this.lease) await this.keep(this.known.entry);
+      if (!this.lease) await this.keep(this.entry);
     }
     return this.obtain(usable);
   }
@@ -225,24 +244,21 @@ export class Source implements Kept {
   /** For the clock: does what has become due, if anything; failures are told, not thrown. */
   async wake(): Promise<void> {
     const now = this.outside.now();
-    if (this.unsaved && now >= this.unsaved.againAt && !this.turn) await this.keep(this.known.entry, this.unsaved);
+    if (this.unsaved && now >= this.unsaved.againAt && !this.turn) await this.keep(this.entry, this.unsaved);
     if (now >= this.renewalAt) await this.obtain(freshUntil(() => this.due)).catch(() => undefined);
-    this.plan();
+    this.host.plan(this);
   }
 
-  /** Takes over a new recipe, for a configuration that changed: what failed before may work now. */
-  adopt(mint: Mint): void {
-    this.mint = mint;
+  /** For a configuration that changed: what failed before may work now. */
+  adopt(): void {
     if (!this.failure) return;
     this.adoptedAt = this.outside.now();
     this.reckon();
   }
 
-  /** Begins nothing new. Ends with the call under way, its outcome stored, or with that of another hub if it is waited for. */
+  /** For when the app is closed: ends with the call under way, its outcome stored, or with that of another hub if it is waited for. */
   async close(): Promise<void> {
-    this.closed = true;
-    this.wakeAt = undefined;
-    this.outside.wake(this, undefined);
+    this.host.plan(this);
     await this.turn?.outcome.catch(() => undefined);
   }
 
@@ -275,7 +291,7 @@ export class Source implements Kept {
     this.assertOpen();
     const outcome = this.askInTurn(policy, permit).finally(() => {
       this.turn = undefined;
-      this.plan();
+      this.host.plan(this);
     });
     this.turn = { flaw, outcome };
     return outcome;
@@ -289,7 +305,7 @@ export class Source implements Kept {
     const { obstacle } = this;
     const now = this.outside.now();
     if (obstacle && now < obstacle.retryAt) throw new Unavailable(obstacle.error, obstacle.retryAt);
-    if (this.closed && now >= overAt) throw new Closed();
+    if (this.host.isClosed && now >= overAt) throw new Closed();
   }
 
   /** Takes the turn among the hubs, and asks, unless what another one got meanwhile will do. */
@@ -299,9 +315,9 @@ export class Source implements Kept {
     let overAt = -Infinity;
     for (let look = 0; ; look += 1) {
       const tellOfWait = (inVain: boolean): void => {
-        if (look > 0) this.outside.tell({ event: 'waited', ms: this.outside.now() - startedAt, inVain });
+        if (look > 0) this.tell({ event: 'waited', ms: this.outside.now() - startedAt, inVain });
       };
-      if (this.unsaved) await this.keep(this.known.entry, this.unsaved);
+      if (this.unsaved) await this.keep(this.entry, this.unsaved);
       const credential = this.current;
       const flaw = this.flawOf(credential, policy);
       if (credential && !flaw) {
@@ -310,12 +326,12 @@ export class Source implements Kept {
       }
       // The first look was made before the turn was taken.
       if (look > 0) this.assertOpen(overAt);
-      if (this.closed && look > 0) {
+      if (this.host.isClosed && look > 0) {
         await this.awaitNews(overAt - this.outside.now(), look);
         continue;
       }
       try {
-        const before = this.known.entry;
+        const before = this.entry;
         const heldForMs = await this.takeLease();
         if (heldForMs === undefined) {
           tellOfWait(true);
@@ -336,7 +352,7 @@ export class Source implements Kept {
         if (left) await this.awaitNews(heldForMs, look);
       } catch (error) {
         if (error instanceof Overtaken) {
-          this.outside.tell({ event: 'overtaken' });
+          this.tell({ event: 'overtaken' });
           continue;
         }
         // What another hub got while this one failed may do.
@@ -354,7 +370,7 @@ export class Source implements Kept {
    * @throws Unavailable when the store is away, and only it could say whether WeChat may be asked.
    */
   private async takeLease(): Promise<number | undefined> {
-    const { entry, revision } = this.known;
+    const { entry, revision } = this;
     const now = this.outside.now();
     const intending = withIntent(entry, this.nature, now);
     try {
@@ -370,7 +386,7 @@ export class Source implements Kept {
       return undefined;
     } catch (error) {
       if (!(error instanceof StoreUnreachable)) throw error;
-      if (isHarmless(this.nature) && now >= this.aloneAt + ALONE_APART_MS) {
+      if (isHarmless(this.nature) && now >= (this.aloneAt ?? -Infinity) + ALONE_APART_MS) {
         this.aloneAt = now;
         return undefined;
       }
@@ -392,7 +408,7 @@ export class Source implements Kept {
   }
 
   private async ask(before: Entry, flaw: Flaw, permit: Permit | undefined): Promise<Credential> {
-    const { mint } = this;
+    const { account } = this.host;
     const onWordAlone = flaw === 'refused' && !before.credential?.refused;
     try {
       if (onWordAlone) await permit?.();
@@ -405,7 +421,7 @@ export class Source implements Kept {
       if (!current) throw new Overtaken();
       return current;
     } catch (error) {
-      const { entry } = this.known;
+      const { entry } = this;
       const after = isInDoubt(error) ? entry : withIntentsOf(before, entry);
       if (error instanceof Overtaken) {
         if (this.lease) await this.conclude(after, before);
@@ -418,7 +434,7 @@ export class Source implements Kept {
       }
       const obstacle = await this.fail(error, after, before, flaw);
       // What failed is a configuration that is not in force any more.
-      if (mint !== this.mint) this.adopt(this.mint);
+      if (account !== this.host.account) this.adopt();
       throw new Unavailable(obstacle.error, obstacle.retryAt);
     }
   }
@@ -430,26 +446,26 @@ export class Source implements Kept {
       if (time > 0) await this.renewLease(withIntent(base, this.nature, this.outside.now()));
       const askedAt = this.outside.now();
       this.assertLease(askedAt);
-      const minted = await this.mint(need);
+      const minted = await this.host.mint(this.recipe, need);
       const known = base.credential;
       const credential = accept(base, this.nature, minted, askedAt);
       const isNew = credential.version !== known?.version;
       // A lost call that arrives only now would supersede the new value, or bring one where we were told the old.
       const isOver = askedAt >= allArrivedAt(base) || (isNew && !isExclusive(this.nature));
-      const isRefused = this.known.entry.credential?.refused && !isNew;
+      const isRefused = this.entry.credential?.refused && !isNew;
       base = {
         credential: isRefused ? { ...credential, refused: true } : credential,
         ...(!isOver && { intents: [askedAt] }),
-        ...(this.known.entry.spent && { spent: this.known.entry.spent }),
+        ...(this.entry.spent && { spent: this.entry.spent }),
       };
       if (usable(base.credential ?? credential, this.outside.now()) === undefined) {
         await this.succeed(base, before, isNew, flaw);
         return;
       }
-      if (patience === undefined || isRefused || this.closed) break;
+      if (patience === undefined || isRefused || this.host.isClosed) break;
       await this.outside.sleep(patience);
     }
-    this.remember({ ...this.known, entry: base });
+    this.remember({ entry: base, revision: this.revision });
     throw new WechatNonsense('it is the value that has ended, once more');
   }
 
@@ -459,7 +475,7 @@ export class Source implements Kept {
     // WeChat may give the same value until shortly before its end: ask again after half of what is left.
     await this.conclude(isNew ? entry : { ...entry, askAgainAt: now + (expiresAt - now) / 2 }, before);
     const event = isNew ? 'minted' : 'unchanged';
-    this.outside.tell({ event, flaw, version, seconds: Math.round((expiresAt - now) / 1000) });
+    this.tell({ event, flaw, version, seconds: Math.round((expiresAt - now) / 1000) });
   }
 
   private async fail(error: unknown, after: Entry, before: Entry, flaw: Flaw): Promise<Obstacle> {
@@ -475,14 +491,14 @@ export class Source implements Kept {
     const { retryAt } = error instanceof Unavailable ? error : failure;
     await this.conclude({ ...after, failure: { ...failure, retryAt, by: this.outside.replica } }, before);
     const { usable } = this.status;
-    this.outside.tell({ event: 'failed', flaw, error: cause, retryAt, usable });
+    this.tell({ event: 'failed', flaw, error: cause, retryAt, usable });
     return { error: cause, retryAt };
   }
 
   /** What is rationed ends the old value, if anything does. */
   private async spend(ration: Ration): Promise<void> {
     if (!this.lease) throw new StoreUnreachable('what is rationed has to be counted');
-    const { entry } = this.known;
+    const { entry } = this;
     const now = this.outside.now();
     const spent = spend(entry.spent ?? [], ration, now);
     const intents = isExclusive(this.nature) ? [...(entry.intents ?? []).slice(0, 1), now] : entry.intents;
@@ -492,7 +508,7 @@ export class Source implements Kept {
 
   private async renewLease(entry: Entry): Promise<void> {
     if (!this.lease) return;
-    const { revision } = this.known;
+    const { revision } = this;
     const { lease, stored, fault } = await this.outside.store.grant(this.name, revision, entry, this.lease);
     this.lease = lease;
     if (!lease) {
@@ -509,17 +525,17 @@ export class Source implements Kept {
 
   /** Ends the turn among the hubs: writes down what came of it, on the ground of what was known before. */
   private conclude(entry: Entry, before: Entry): Promise<void> {
-    const { lease, known } = this;
+    const { lease } = this;
     // Without a lease, others may have written meanwhile.
-    if (!lease) return this.keep(known.entry === before ? entry : reconciled(entry, known.entry, this.nature));
-    const calledAt = isExclusive(this.nature) ? known.entry.intents?.at(-1) : undefined;
+    if (!lease) return this.keep(this.entry === before ? entry : reconciled(entry, this.entry, this.nature));
+    const calledAt = isExclusive(this.nature) ? this.entry.intents?.at(-1) : undefined;
     return this.keep(entry, { lease, ...(calledAt !== undefined && { calledAt }) });
   }
 
   /** Gives an entry to the store, and if that cannot be now, later: it holds here all the same. */
   private async keep(entry: Entry, { lease, calledAt }: Omit<Unsaved, 'againAt'> = {}): Promise<void> {
     const { store } = this.outside;
-    const { revision } = this.known;
+    const { revision } = this;
     // Under a lease it is handed out only when it is written.
     if (!lease) this.remember({ entry, revision });
     // If a lease is gone before its time, another hub may have asked at the same time; if it has run out, only later.
@@ -530,7 +546,7 @@ export class Source implements Kept {
         : store.put(this.name, revision, entry));
       if (lease) this.lease = undefined;
       // Without a lease, much may have been learned since it was asked.
-      else if (this.known.revision !== revision && stored.revision < this.known.revision) return;
+      else if (this.revision !== revision && stored.revision < this.revision) return;
       if (kept) {
         this.take(stored, fault);
       } else {
@@ -559,10 +575,10 @@ export class Source implements Kept {
   private take(stored: Stored, fault: Error | undefined): void {
     this.remember(stored);
     if (fault) {
-      if (!this.isFaultTold) this.outside.tell({ event: 'unsaved', error: fault });
+      if (!this.isFaultTold) this.tell({ event: 'unsaved', error: fault });
       this.unsaved = { againAt: this.outside.now() + SAVE_AGAIN_MS };
     } else {
-      if (this.isFaultTold) this.outside.tell({ event: 'saved-again' });
+      if (this.isFaultTold) this.tell({ event: 'saved-again' });
       this.unsaved = undefined;
     }
     this.isFaultTold = fault !== undefined;
@@ -571,7 +587,7 @@ export class Source implements Kept {
   /** Takes over what the store says, unless we know better. */
   private learn(told: Stored, seen: number | undefined): void {
     this.storeAway = undefined;
-    const { entry, revision } = this.known;
+    const { entry, revision } = this;
     // Old news, and not a store that has forgotten: what is known is newer than the question.
     if (told.revision < revision && seen !== revision) return;
     const isAhead = isOfTheFuture(told.entry, this.outside.now());
@@ -592,18 +608,18 @@ export class Source implements Kept {
   private tellOfOthers(before: Failure | undefined): void {
     const { failure } = this;
     if (!failure) {
-      if (before) this.outside.tell({ event: 'failure-over' });
+      if (before) this.tell({ event: 'failure-over' });
       return;
     }
     const { error, retryAt, by } = obstacleOf(failure);
     // Where all of them meet the same, each try is told by the one that makes it.
     if (before && causeOf(errorOf(before)) === causeOf(error)) return;
-    this.outside.tell({ event: 'failure-heard', by, error, retryAt, usable: this.status.usable });
+    this.tell({ event: 'failure-heard', by, error, retryAt, usable: this.status.usable });
   }
 
   /** Where two memories differ and neither comes of the other, finds what is true; the store is told if need be. */
   private settle(stored: Stored, heldForMs = 0): void {
-    const entry = reconciled(this.known.entry, stored.entry, this.nature);
+    const entry = reconciled(this.entry, stored.entry, this.nature);
     this.remember({ entry, revision: stored.revision });
     // All hubs come to this at the same moment, and one of them is enough.
     const since = this.outside.now();
@@ -616,29 +632,30 @@ export class Source implements Kept {
     const entry = withoutSettled(stored.entry);
     const { credential } = entry;
     const isCondemned = credential && credential.value === this.condemned && !credential.refused;
-    this.known = { revision, entry: isCondemned ? { ...entry, credential: { ...credential, refused: true } } : entry };
+    this.entryRevision = revision;
+    this.entry = isCondemned ? { ...entry, credential: { ...credential, refused: true } } : entry;
   }
 
   /** Works out anew when the credential wants to be renewed. */
   private reckon(): void {
-    const { credential, askAgainAt = 0, intents, failure } = this.known.entry;
+    const { credential, askAgainAt = 0, intents, failure } = this.entry;
     const luck = this.outside.random();
     this.due = credential ? Math.max(dueOf(credential, luck), askAgainAt + luck * SPREAD_MS) : Infinity;
     // A call is under way, or was lost: once it must have arrived, another one puts things right. Not before that, though
     // the credential may be due: whoever made the call has the lease.
-    if (intents) this.due = allArrivedAt(this.known.entry) + luck * SPREAD_MS;
+    if (intents) this.due = allArrivedAt(this.entry) + luck * SPREAD_MS;
     if (failure) {
       const againAt = this.failure ? this.againAfter(failure) + luck * SPREAD_MS : this.outside.now();
       this.due = Math.min(this.due, againAt);
     }
-    this.plan();
+    this.host.plan(this);
   }
 
   /** What failed last, unless something has changed since that may have mended it. */
   private get failure(): Failure | undefined {
-    const { failure } = this.known.entry;
-    if (!failure || failure.at <= this.adoptedAt) return undefined;
-    return failure.at <= this.bornAt && !isPassing(failure) ? undefined : failure;
+    const { failure } = this.entry;
+    if (!failure || failure.at <= (this.adoptedAt ?? -Infinity)) return undefined;
+    return failure.at <= this.host.startedAt && !isPassing(failure) ? undefined : failure;
   }
 
   /** That the store was away, as long as it was asked lately: nobody asks it again for what is not due. */
@@ -659,12 +676,12 @@ export class Source implements Kept {
     return failure.retryAt + (isOurs && isForPerson(failure) ? OTHERS_FIRST_MS : 0);
   }
 
-  private plan(): void {
-    if (this.closed) return;
-    // Whoever has the turn sees to it all, and comes by here at its end.
-    const at = this.turn ? Infinity : Math.min(this.unsaved?.againAt ?? Infinity, this.renewalAt);
-    this.wakeAt = at === Infinity ? undefined : at;
-    this.outside.wake(this, this.wakeAt);
+  private tell(event: SourceEvent): void {
+    this.host.tell(this.kind, event);
+  }
+
+  private get nature(): Nature {
+    return this.recipe.nature;
   }
 }
 

@@ -2,7 +2,7 @@ import { VirtualProcess } from '../../test/simulation/virtual-process.js';
 import { VirtualRedis } from '../../test/simulation/virtual-redis.js';
 import { VirtualTime } from '../../test/simulation/virtual-time.js';
 import { Secret } from '../config/secret.js';
-import type { App, Minted, Nature, Need } from '../wechat/platforms/platform.js';
+import type { App, Minted, Nature, Need, Recipe } from '../wechat/platforms/platform.js';
 import { LATE_ARRIVAL_MS, WechatRefusal } from '../wechat/wechat.error.js';
 import { AllowanceSpent } from './allowance.js';
 import { lineOf } from './chronicle.js';
@@ -119,7 +119,7 @@ class Stage {
   }
 
   private app(index: number, process: VirtualProcess): App {
-    const mint = (need: Need): Promise<Minted> => process.outcome(this.mint(index, need));
+    const mint: Recipe['mint'] = (_account, _means, need) => process.outcome(this.mint(index, need));
     return {
       platform: 'test',
       appid: 'wx1',
@@ -127,11 +127,11 @@ class Stage {
       dialect: 'wechat',
       secret: new Secret('no secret of anybody'),
       quotas: {},
-      credentials: (keep) => ({
-        accessToken: keep('access-token', mint, this.nature),
+      served: {
+        accessToken: { kind: 'access-token', nature: this.nature, mint },
         tickets: {},
         isAlive: () => Promise.resolve(true),
-      }),
+      },
     };
   }
 

@@ -78,22 +78,18 @@ export const jssdkConfigView: z.ZodType<JssdkConfig> = z
   })
   .meta({ id: 'JssdkConfig', description: 'Ready for `wx.config`.' });
 
-/** The apps that a client sees, and what each serves. */
-export const appsView = z
+const appView = z
   .object({
-    apps: z.array(
-      z
-        .object({
-          name: subject.app,
-          platform: z.string().meta({ examples: ['official-account'] }),
-          appid,
-          kinds: z.array(z.string()).meta({ examples: [['access-token', 'ticket']] }),
-          ticket_types: z.array(z.string()).meta({ examples: [['jsapi', 'wx_card', 'sdk']] }),
-        })
-        .meta({ id: 'App' }),
-    ),
+    name: subject.app,
+    platform: z.string().meta({ examples: ['official-account'] }),
+    appid,
+    kinds: z.array(z.string()).meta({ examples: [['access-token', 'ticket']] }),
+    ticket_types: z.array(z.string()).meta({ examples: [['jsapi', 'wx_card', 'sdk']] }),
   })
-  .meta({ id: 'Apps' });
+  .meta({ id: 'App' });
+
+/** An app that a client sees, and what it serves. */
+export type AppView = z.infer<typeof appView>;
 
 /** The apps that a client sees. */
-export type AppsView = z.infer<typeof appsView>;
+export const appsView = z.object({ apps: z.array(appView) }).meta({ id: 'Apps' });

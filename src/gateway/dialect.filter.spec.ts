@@ -11,6 +11,7 @@ import { Closed, Unavailable } from '../credentials/unavailable.js';
 import { TooManyRequests } from '../http/client-budgets.js';
 import { type Dialect, WechatNonsense, WechatRefusal, WechatUnreachable } from '../wechat/wechat.error.js';
 import { DialectFilter } from './dialect.filter.js';
+import { RefusedLines } from './refused-lines.js';
 import { Saying } from './saying.js';
 
 const SECRET = 'a-secret-that-errors-quote';
@@ -29,7 +30,8 @@ afterEach(() => {
 
 /** What an SDK hears of an error. */
 async function heardOf(error: unknown, path = '/cgi-bin/user/get'): Promise<{ status: number; text: string }> {
-  const filter = new DialectFilter(await Audit.open(undefined, { tell: () => undefined, ...NOWHERE }));
+  const lines = new RefusedLines({ now: () => 0, tell: () => undefined });
+  const filter = new DialectFilter(await Audit.open(undefined, { tell: () => undefined, ...NOWHERE }), lines);
   const server = createServer((request, response) => {
     const asking = Object.assign(request, { requestId: 'the-id' }) as unknown as Asking;
     void filter.answer(error, asking, response);

@@ -8,7 +8,9 @@ import { explain, refusalIn } from '../credentials/chronicle.js';
 import { Closed, WechatGaveNothing } from '../credentials/unavailable.js';
 import { TooManyRequests } from '../http/client-budgets.js';
 import { originOf } from '../http/origin.js';
+import { sourceNetworkOf } from '../http/source-address.js';
 import { type Dialect, WechatUnreachable } from '../wechat/wechat.error.js';
+import { RefusedLines } from './refused-lines.js';
 import { Saying, type SayingName } from './saying.js';
 import { targetOf } from './target.js';
 
@@ -27,7 +29,10 @@ const DENIALS = new Set<SayingName>(['wrongSecret', 'unknownToken', 'expiredToke
 export class DialectFilter implements ExceptionFilter {
   private readonly logger = new Logger('Sdk');
 
-  constructor(private readonly audit: Audit) {}
+  constructor(
+    private readonly audit: Audit,
+    private readonly lines: RefusedLines,
+  ) {}
 
   async catch(error: unknown, host: ArgumentsHost): Promise<void> {
     const http = host.switchToHttp();
@@ -45,7 +50,10 @@ export class DialectFilter implements ExceptionFilter {
     const client = clientOf(request)?.name;
     const who = { ...(client !== undefined && { client }), ...(about !== undefined && { app: about }) };
     const msg = `Request ${requestId}: errcode ${errcode} (${reason}).`;
-    this.logger.log({ event: 'refused', requestId, ...who, errcode, msg });
+    const source = client === undefined ? sourceNetworkOf(request) : `the client ${client}`;
+    if (this.lines.mayHave(source, client !== undefined)) {
+      this.logger.log({ event: 'refused', requestId, ...who, errcode, msg });
+    }
     if (isDenial) {
       const refusal = { event: 'refusal', outcome: 'refused', status: 200, errcode, reason } as const;
       await (client === undefined ? this.audit.noteStranger(refusal, request) : this.audit.note(refusal, request));

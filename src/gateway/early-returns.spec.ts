@@ -25,21 +25,32 @@ describe('a client that comes back for its token', () => {
   });
 });
 
-describe('the hints of an app’s clients', () => {
+describe('the hints of a client', () => {
   it('are followed three times in a row, and then once in five minutes', () => {
     let now = 1_000_000;
     const returns = new EarlyReturns(() => now);
     const minutes: number[] = [];
     for (let minute = 0; minute < 20; minute += 1) {
-      for (let i = 0; i < 10; i += 1) if (returns.mayAsk('shop')) minutes.push(minute);
+      for (let i = 0; i < 10; i += 1) if (returns.mayAsk(one, 'shop')) minutes.push(minute);
       now += MINUTE_MS;
     }
     expect(minutes).toEqual([0, 0, 0, 5, 10, 15]);
   });
 
-  it('take nothing from those of another app', () => {
+  it('take nothing from those about another app, or of another client', () => {
     const returns = new EarlyReturns(() => 0);
-    while (returns.mayAsk('shop'));
-    expect(returns.mayAsk('crm')).toBe(true);
+    while (returns.mayAsk(one, 'shop'));
+    expect(returns.mayAsk(one, 'crm')).toBe(true);
+    expect(returns.mayAsk(other, 'shop')).toBe(true);
+  });
+
+  it('are as many as those of four, however many clients there are', () => {
+    let now = 1_000_000;
+    const returns = new EarlyReturns(() => now);
+    const count = (): number =>
+      Array.from({ length: 100 }, (_, i) => client(`${i}`)).filter((each) => returns.mayAsk(each, 'shop')).length;
+    expect(count()).toBe(12);
+    now += 5 * MINUTE_MS;
+    expect(count()).toBe(4);
   });
 });

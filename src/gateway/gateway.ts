@@ -12,7 +12,7 @@ import { Veil } from './veil.js';
 import { within } from './within.js';
 
 /** What a client sends along that concerns WeChat; whose it is and where it comes from does not. */
-const PASSED_ON = ['accept', 'accept-language', 'content-type', 'user-agent'] as const;
+const PASSED_ON = ['accept', 'accept-language', 'content-type', 'range', 'user-agent'] as const;
 /** What is between WeChat and the hub alone, or is said by the hub itself. */
 const NOT_PASSED_BACK = new Set([
   ...['connection', 'keep-alive', 'proxy-authenticate', 'proxy-connection', 'te', 'trailer', 'transfer-encoding'],
@@ -116,8 +116,10 @@ export class Gateway {
       let made = await call(first);
       let outcome = 'passed';
       if (isBlamed(app, made)) {
-        const other = await otherThan(first, passage, body.isWhole && !standing.isDoubted);
-        if (other !== undefined && body.isWhole) {
+        const other = await otherThan(first, passage, !standing.isDoubted);
+        // Whether another one would have helped nobody will see.
+        if (!body.isWhole) standing.isDoubted = true;
+        else if (other !== undefined) {
           made.beginning.discard();
           made = await call(other);
           outcome = 'replayed';

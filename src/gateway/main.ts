@@ -1,4 +1,4 @@
-import { readFileSync, realpathSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, readFileSync, realpathSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { SecretsFile, SecretsFileRefused } from './secrets-file.js';
 
@@ -69,6 +69,10 @@ function run(words: readonly string[]): number {
 function replace(path: string, text: string): void {
   const file = realpathSync(path);
   const fresh = `${file}.new`;
-  writeFileSync(fresh, text, { mode: statSync(file).mode });
+  const { mode, uid, gid } = statSync(file);
+  writeFileSync(fresh, text, { mode: 0o600 });
+  // Whoever may read the old one may read the new one: the hub, where it is root that issues.
+  if (process.getuid?.() === 0) chownSync(fresh, uid, gid);
+  chmodSync(fresh, mode);
   renameSync(fresh, file);
 }

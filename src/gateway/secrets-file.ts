@@ -1,5 +1,7 @@
-import { isMap, isSeq, parseDocument, type Document } from 'yaml';
+import { isDeepStrictEqual } from 'node:util';
+import { isMap, isScalar, isSeq, parseDocument, stringify, type Document, type YAMLMap } from 'yaml';
 import { digestOf, issueSecret } from '../config/issued-secret.js';
+import { CollectionText } from './collection-text.js';
 
 /** What stands in the way of a change; the file is as it was. */
 export class SecretsFileRefused extends Error {}
@@ -11,20 +13,17 @@ const MOST = 2;
  * A configuration file, as far as it is about issued secrets. What else stands in it, comments included, stays as it is.
  */
 export class SecretsFile {
-  private readonly document: Document;
+  private document: Document;
   private readonly isJson: boolean;
 
-  /** @throws SecretsFileRefused when it is no YAML or JSON. */
-  constructor(text: string) {
+  /**
+   * @param text as it is to be written, changed or not.
+   * @throws SecretsFileRefused when it is no YAML or JSON.
+   */
+  constructor(public text: string) {
     this.isJson = text.startsWith('{');
     this.document = parseDocument(text);
     if (this.document.errors.length > 0) throw new SecretsFileRefused('The file is not valid YAML or JSON.');
-  }
-
-  /** The file as it is to be written. */
-  get text(): string {
-    if (this.isJson) return `${JSON.stringify(this.document.toJS(), undefined, 2)}\n`;
-    return this.document.toString({ lineWidth: 0 });
   }
 
   /**
@@ -83,12 +82,61 @@ export class SecretsFile {
   }
 
   private write(client: string, app: string, digests: readonly string[]): void {
+    const edited = this.edited(client, app, digests);
     const path = ['clients', client, 'secrets'];
+    if (!isMap(this.document.getIn(path))) this.document.deleteIn(path);
     if (digests.length > 0) this.document.setIn([...path, app], this.document.createNode(digests));
     else this.document.deleteIn([...path, app]);
     const secrets: unknown = this.document.getIn(path);
     if (isMap(secrets) && secrets.items.length === 0) this.document.deleteIn(path);
+    // There are more ways to write YAML than can be changed in place; then all of it is written anew.
+    this.text = edited !== undefined && this.means(edited) ? edited : this.rendered;
+    this.document = parseDocument(this.text);
   }
+
+  /** The text in which one digest has come or gone, and every other byte is as it was; nothing if it cannot be had so. */
+  private edited(client: string, app: string, digests: readonly string[]): string | undefined {
+    const described = this.document.getIn(['clients', client], true) as YAMLMap;
+    const secrets = described.get('secrets', true) as unknown;
+    const list: unknown = isMap(secrets) ? secrets.get(app, true) : undefined;
+    const present = isSeq(list) ? (list.toJSON() as string[]) : [];
+    const fresh = digests.find((digest) => !present.includes(digest));
+    const gone = present.findIndex((digest) => !digests.includes(digest));
+    if (fresh !== undefined) {
+      const [name, digest] = [this.written(app), this.written(fresh)];
+      if (isSeq(list) && list.items.length > 0) return this.in(list).with([`- ${digest}`], digest);
+      const [lines, inline] = [[`${name}:`, `  - ${digest}`], `${name}: [${digest}]`];
+      if (isMap(secrets) && secrets.items.length > 0) return this.in(secrets).with(lines, inline);
+      const key = this.written('secrets');
+      return this.in(described).with([`${key}:`, ...lines.map((line) => `  ${line}`)], `${key}: {${inline}}`);
+    }
+    if (!isSeq(list) || !isMap(secrets) || gone === -1) return undefined;
+    if (list.items.length > 1) return this.in(list).without(gone);
+    if (secrets.items.length > 1) return this.in(secrets).without(placeOf(secrets, app));
+    return this.in(described).without(placeOf(described, 'secrets'));
+  }
+
+  private in(collection: ConstructorParameters<typeof CollectionText>[1]): CollectionText {
+    return new CollectionText(this.text, collection);
+  }
+
+  private written(word: string): string {
+    return this.isJson ? JSON.stringify(word) : stringify(word).trim();
+  }
+
+  private means(text: string): boolean {
+    const read = parseDocument(text);
+    return read.errors.length === 0 && isDeepStrictEqual(read.toJS(), this.document.toJS());
+  }
+
+  private get rendered(): string {
+    if (this.isJson) return `${JSON.stringify(this.document.toJS(), undefined, 2)}\n`;
+    return this.document.toString({ lineWidth: 0, flowCollectionPadding: false });
+  }
+}
+
+function placeOf({ items }: YAMLMap, name: string): number {
+  return items.findIndex(({ key }) => (isScalar(key) ? key.value : key) === name);
 }
 
 interface Clients {

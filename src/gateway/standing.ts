@@ -6,7 +6,7 @@ const MOST_KEPT = 16;
 /** How the calls of one client for one app have gone, and what they take while they are under way. */
 export class Standing {
   readonly breaker = new Breaker();
-  /** WeChat blamed a token for one of its calls, and the next one for the same: so it may be the call. */
+  /** WeChat blamed a token for one of its calls, and the next one for the same, or was not asked again: so it may be the call. */
   isDoubted = false;
   private kept = 0;
 

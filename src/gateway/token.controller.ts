@@ -129,7 +129,7 @@ export class TokenController {
     const credential = await app.accessToken.get();
     const { version } = credential;
     const isHint = isForced || this.earlyReturns.isReturn(client, name, version);
-    if (!isHint || !this.earlyReturns.mayAsk(name)) return credential;
+    if (!isHint || !this.earlyReturns.mayAsk(client, name)) return credential;
     const reported = app.report({ version }, { client: client.name, requestId }).then((report) => report.credential);
     return within(HINT_WITHIN_MS, reported, slow(app.dialect)).catch(() => app.accessToken.get());
   }

@@ -8,7 +8,15 @@ import { CredentialsService } from '../credentials/credentials.service.js';
 import { secondsLeft } from '../credentials/policy.js';
 import type { KeySetStatus } from '../auth/key-set.js';
 import type { Source } from '../credentials/source.js';
+import { inTurns } from '../turns.js';
 import type { CredentialHealth, IssuerHealth } from './views.js';
+
+/** How the credentials are that somebody has asked for, all together. */
+export interface Overview {
+  readonly isWell: boolean;
+  /** Whether there is anything at all that clients can be given. */
+  readonly hasUsable: boolean;
+}
 
 /** Says how the hub is, for those who watch it. Nothing that WeChat does makes a hub unready: others are no better off. */
 @Injectable()
@@ -35,14 +43,14 @@ export class CredentialsHealth {
   }
 
   /** Without the shared store a hub is of use as long as it remembers something. */
-  store(): HealthIndicatorResult {
+  store({ hasUsable }: Overview): HealthIndicatorResult {
     const indicator = this.indicators.check('store');
     const status = this.service.storeStatus;
     if (!status || (status.reachable && status.faults.size === 0)) return indicator.up();
     if (status.reachable) return indicator.degraded({ message: [...status.faults].map(meaningOf).join(' ') });
     const seconds = Math.round((this.service.clock.now() - status.since) / 1000);
     const details = { message: `The shared store cannot be reached: ${status.reason ?? 'unknown reason'}.`, seconds };
-    return this.service.hasUsable() ? indicator.degraded(details) : indicator.down(details);
+    return hasUsable ? indicator.degraded(details) : indicator.down(details);
   }
 
   /** Nothing where there is none. One that is required and cannot be written leaves nothing to give. */
@@ -66,22 +74,37 @@ export class CredentialsHealth {
     ];
   }
 
-  credentials(): HealthIndicatorResult {
+  credentials({ isWell }: Overview): HealthIndicatorResult {
     const indicator = this.indicators.check('credentials');
-    const credentials = [...this.service.all].flatMap(([app, { kept }]) =>
-      [...kept].flatMap(([kind, source]) => this.healthOf(app, kind, source) ?? []),
-    );
-    const isWell = credentials.every(({ state, stored }) => state === 'good' && stored);
-    return isWell ? indicator.up({ credentials }) : indicator.degraded({ credentials });
+    return isWell ? indicator.up() : indicator.degraded();
+  }
+
+  /** Looks whether anything is wrong with any credential. */
+  async overview(): Promise<Overview> {
+    let isWell = true;
+    let hasUsable = false;
+    for await (const some of this.each()) {
+      isWell &&= some.every(({ state, stored }) => state === 'good' && stored);
+      hasUsable ||= some.some(({ state }) => state !== 'unusable');
+    }
+    return { isWell, hasUsable };
+  }
+
+  /** How each credential is, some of them for each turn of the event loop. */
+  async *each(): AsyncGenerator<CredentialHealth[], void, undefined> {
+    for await (const apps of inTurns(this.service.all)) {
+      yield apps.flatMap(([app, { sources }]) => sources.flatMap((source) => this.healthOf(app, source)));
+    }
   }
 
   /** Nothing for a credential that nobody has asked for yet. */
-  private healthOf(app: string, kind: string, source: Source): CredentialHealth | undefined {
+  private healthOf(app: string, source: Source): CredentialHealth[] {
+    const { kind } = source;
     const { credential, usable, failure, unsaved, foreignMints } = source.status;
-    if (!credential && !failure) return undefined;
+    if (!credential && !failure) return [];
     const now = this.service.clock.now();
     const errcode = refusalIn(failure?.error)?.errcode;
-    return {
+    const health: CredentialHealth = {
       app,
       kind,
       state: !usable ? 'unusable' : failure ? 'failing' : 'good',
@@ -100,6 +123,7 @@ export class CredentialsHealth {
         },
       }),
     };
+    return [health];
   }
 }
 

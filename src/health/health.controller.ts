@@ -1,13 +1,15 @@
-import { Controller, Get, ServiceUnavailableException } from '@nestjs/common';
-import { type HealthCheckResult, HealthCheckService } from '@nestjs/terminus';
+import { Controller, Get, Res, ServiceUnavailableException } from '@nestjs/common';
+import { type HealthCheckResult, HealthCheckService, type HealthIndicatorResult } from '@nestjs/terminus';
+import type { Response } from 'express';
+import { MEMBERS, sendLongList } from '../long-list.js';
 import { CredentialsHealth } from './credentials.health.js';
 
 /** What Kubernetes and operators ask: is the process alive, and should it get requests? */
 @Controller('health')
 export class HealthController {
   constructor(
-    private readonly health: HealthCheckService,
-    private readonly credentials: CredentialsHealth,
+    private readonly checks: HealthCheckService,
+    private readonly health: CredentialsHealth,
   ) {}
 
   /** Depends on nothing: a hub that turns is not helped by being killed. */
@@ -17,26 +19,34 @@ export class HealthController {
   }
 
   @Get('ready')
-  async ready(): Promise<HealthCheckResult> {
+  async ready(@Res() response: Response): Promise<void> {
+    const overview = await this.health.overview();
+    const { status, result } = await this.checked([
+      this.health.hub(),
+      this.health.configuration(),
+      this.health.store(overview),
+      this.health.credentials(overview),
+      ...this.health.audit(),
+      ...this.health.issuers(),
+    ]);
+    await sendLongList(response, status, withPlaceForList(result), this.health.each());
+  }
+
+  private async checked(
+    indicators: readonly HealthIndicatorResult[],
+  ): Promise<{ readonly status: number; readonly result: HealthCheckResult }> {
     try {
-      return listedOnce(
-        await this.health.check([
-          () => this.credentials.hub(),
-          () => this.credentials.configuration(),
-          () => this.credentials.store(),
-          () => this.credentials.credentials(),
-          ...[...this.credentials.audit(), ...this.credentials.issuers()].map((indicator) => () => indicator),
-        ]),
-      );
+      return { status: 200, result: await this.checks.check(indicators.map((indicator) => () => indicator)) };
     } catch (error) {
+      // Terminus reports what is down as an exception; its body is the answer that probes want.
       if (!(error instanceof ServiceUnavailableException)) throw error;
-      throw new ServiceUnavailableException(listedOnce(error.getResponse() as HealthCheckResult));
+      return { status: error.getStatus(), result: error.getResponse() as HealthCheckResult };
     }
   }
 }
 
 /** Terminus says twice what is not down. A list of thousands of credentials is said once: where all the rest is, too. */
-function listedOnce(result: HealthCheckResult): HealthCheckResult {
-  const { credentials, ...others } = result.info ?? {};
-  return { ...result, info: { ...others, ...(credentials && { credentials: { status: credentials.status } }) } };
+function withPlaceForList(result: HealthCheckResult): object {
+  const { credentials, ...others } = result.details;
+  return { ...result, details: { ...others, credentials: { ...credentials, credentials: MEMBERS } } };
 }

@@ -1,5 +1,4 @@
 import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException, Logger } from '@nestjs/common';
-import type { Response } from 'express';
 import { type Audit, AuditUnavailable } from '../audit/audit.js';
 import type { AuditRecord } from '../audit/record.js';
 import { Unauthenticated } from '../auth/bearer.js';
@@ -48,11 +47,7 @@ export class ProblemFilter implements ExceptionFilter {
   ) {}
 
   async catch(error: unknown, host: ArgumentsHost): Promise<void> {
-    const response = host.switchToHttp().getResponse<Response & HubResponse>();
-    if (error instanceof HttpException && isHealthReport(error)) {
-      response.status(error.getStatus()).json(error.getResponse());
-      return;
-    }
+    const response = host.switchToHttp().getResponse<HubResponse>();
     await this.answer(error, host.switchToHttp().getRequest<Asking>(), response);
   }
 
@@ -174,10 +169,4 @@ function statusOf(error: unknown): number {
   if (error instanceof HttpException) return error.getStatus();
   const { status } = error as { readonly status?: unknown };
   return typeof status === 'number' ? status : 0;
-}
-
-/** Terminus reports what is down as an exception; its body is the answer that probes want. */
-function isHealthReport(error: HttpException): boolean {
-  const body = error.getResponse();
-  return error.getStatus() === 503 && typeof body === 'object' && 'details' in body;
 }

@@ -1,4 +1,5 @@
 import type { Metric, MetricObjectWithValues, MetricType, MetricValue, Registry } from 'prom-client';
+import { type Heading, pagesOf, type Sample, written } from './family.js';
 
 /** A request that was answered, in words that are ours: what a client made up is no label. */
 export interface Answered {
@@ -41,9 +42,10 @@ type ByStatus = Map<number, Count>;
 export class AnswerCounts {
   private readonly counts = new Map<string | undefined, Map<string | undefined, Map<string | undefined, ByStatus>>>();
   private readonly durations = new Map<string | undefined, Durations>();
+  private readonly requests: Heading;
 
   constructor(registry: Registry, { requests, duration }: AnswerMetrics) {
-    register(registry, { ...requests, type: 'counter' }, () => this.requestValues());
+    this.requests = { ...requests, type: 'counter' };
     register(registry, { ...duration, type: 'histogram' }, () => [...this.durationValues(duration.name)]);
   }
 
@@ -65,10 +67,17 @@ export class AnswerCounts {
     durations.sum += seconds;
   }
 
-  private requestValues(): MetricValue<string>[] {
-    const apps = [...this.counts.values()].flatMap((byApp) => [...byApp.values()]);
-    const counts = apps.flatMap((byRoute) => [...byRoute.values()]).flatMap((byStatus) => [...byStatus.values()]);
-    return counts.map(({ labels, count }) => ({ labels, value: count }));
+  /** How many requests there were, as Prometheus reads it. */
+  pages(): AsyncIterable<string> {
+    return pagesOf(this.requests, this.byRoutes(), (byRoute) =>
+      [...byRoute.values()].flatMap((byStatus) =>
+        [...byStatus.values()].map(({ labels, count }): Sample => [written(labels), count]),
+      ),
+    );
+  }
+
+  private *byRoutes(): Generator<Map<string | undefined, ByStatus>> {
+    for (const byApp of this.counts.values()) yield* byApp.values();
   }
 
   private *durationValues(name: string): Generator<MetricValue<string> & { readonly metricName: string }> {

@@ -6,8 +6,12 @@ import type { CredentialsService } from '../credentials/credentials.service.js';
 import { causeOf } from '../credentials/chronicle.js';
 import type { HubEvent } from '../credentials/journal.js';
 import { secondsLeft } from '../credentials/policy.js';
+import type { HostedApp } from '../credentials/hosted-app.js';
+import type { SourceStatus } from '../credentials/source.js';
+import { inTurns } from '../turns.js';
 import { AnswerCounts, type Answered, NONE } from './answer-counts.js';
 import { DayCount } from './day-count.js';
+import { type Heading, LabelledCounts, pagesOf, type Sample, written } from './family.js';
 
 const PREFIX = 'wechat_token_hub_';
 
@@ -29,40 +33,12 @@ export class Metrics {
   private watched: Watched | undefined;
   private lookAtAudit = (): void => undefined;
 
-  private readonly expiry = this.gauge(
-    'credential_expiry_seconds',
-    'Seconds for which the present value may be held yet; 0 when nothing usable is there.',
-    ['app', 'kind'],
-  );
-  private readonly life = this.gauge('credential_life_seconds', 'The whole life of the present value, in seconds.', [
-    'app',
-    'kind',
-  ]);
-  private readonly version = this.gauge('credential_version', 'The version of the present value.', ['app', 'kind']);
-  private readonly failing = this.gauge(
-    'credential_failing',
-    'Set to 1 while asking WeChat for a new value fails, and why.',
-    ['app', 'kind', 'cause'],
-  );
   private readonly unsaved = this.gauge('store_unsaved', 'Credentials that are served, but not stored.', []);
   private readonly storeUp = this.gauge('store_up', 'Whether the store can be reached.', []);
   private readonly storeFault = this.gauge(
     'store_fault',
     'Set to 1 for what is wrong with a shared store that can be reached: why it takes no writes, or that it may forget.',
     ['fault'],
-  );
-  private readonly rotationsLeft = this.gauge('rotations_left', 'Rotations that clients may ask for at this moment.', [
-    'app',
-  ]);
-  private readonly callsToday = this.gauge(
-    'wechat_calls_today',
-    'Calls of this hub to WeChat since midnight in China, when quotas begin anew.',
-    ['app', 'api'],
-  );
-  private readonly quota = this.gauge(
-    'wechat_daily_quota',
-    'Calls a day that WeChat allows the account, by all who ask together.',
-    ['app', 'api'],
   );
   private readonly refused = this.gauge(
     'configuration_refused',
@@ -81,23 +57,14 @@ export class Metrics {
     ['client'],
   );
 
-  private readonly refreshes = this.counter('refreshes_total', 'Times that WeChat was asked for a new value.', [
-    'app',
-    'kind',
-    'reason',
-    'result',
-    'cause',
-  ]);
+  private readonly refreshes = new LabelledCounts(
+    counter('refreshes_total', 'Times that WeChat was asked for a new value.'),
+  );
   private readonly reports = this.counter('reports_total', 'Tokens that clients reported as refused.', [
     'app',
     'verdict',
   ]);
-  private readonly foreignMints = this.counter(
-    'foreign_mints_total',
-    'Values that WeChat refused although this hub had not replaced them: somebody else asks for this account.',
-    ['app', 'kind'],
-  );
-  private readonly calls = this.counter('wechat_calls_total', 'Calls to WeChat.', ['app', 'api', 'outcome']);
+  private readonly calls = new LabelledCounts(counter('wechat_calls_total', 'Calls to WeChat.'));
   private readonly answers = new AnswerCounts(this.registry, {
     requests: { name: `${PREFIX}http_requests_total`, help: 'Requests that were answered.' },
     duration: { name: `${PREFIX}http_request_duration_seconds`, help: 'How long requests took to answer.' },
@@ -113,7 +80,8 @@ export class Metrics {
    * @param version of the hub.
    */
   constructor(now: () => number, version: string) {
-    this.today = new DayCount(now);
+    const today = 'Calls of this hub to WeChat since midnight in China, when quotas begin anew.';
+    this.today = new DayCount(gauge('wechat_calls_today', today), now);
     this.gauge('build_info', 'The version of the hub that runs.', ['version']).set({ version }, 1);
     collectDefaultMetrics({ register: this.registry });
   }
@@ -124,12 +92,32 @@ export class Metrics {
   }
 
   /**
-   * All figures, as Prometheus reads them, a metric at a time: those of ten thousand apps take seconds to write, for which
-   * clients must not wait.
+   * All figures, as Prometheus reads them, a metric at a time, and where it is of very many things a part of it: those of a
+   * hundred thousand credentials take seconds to write, for which clients must not wait.
    */
-  pages(): AsyncIterable<string> {
-    this.look();
-    return this.write();
+  async *pages(): AsyncGenerator<string, void, undefined> {
+    await this.look();
+    for (const { name } of this.registry.getMetricsAsArray()) {
+      yield `${await this.registry.getSingleMetricAsString(name)}\n`;
+      await endOfTurn();
+    }
+    for (const pages of [this.refreshes, this.calls, this.today, this.answers]) {
+      yield* pages.pages();
+      await endOfTurn();
+    }
+    const { credentials } = this.watched ?? {};
+    const apps = credentials?.all ?? [];
+    const now = credentials?.clock.now() ?? 0;
+    for (const [heading, figureOf] of OF_EACH_APP) {
+      yield* pagesOf(heading, apps, ([app, hosted]) => figureOf(app, hosted));
+      await endOfTurn();
+    }
+    for (const [heading, figureOf] of OF_EACH_CREDENTIAL) {
+      yield* pagesOf(heading, apps, ([app, { sources }]) =>
+        sources.flatMap(({ kind, status }) => samplesOf({ app, kind }, figureOf(status, now))),
+      );
+      await endOfTurn();
+    }
   }
 
   /** Looks at these from now on, whenever somebody asks for the figures. */
@@ -144,13 +132,10 @@ export class Metrics {
     switch (event.event) {
       case 'minted':
       case 'unchanged':
-        this.refreshes.inc({ ...subjectOf(event), reason: event.flaw, result: event.event, cause: NONE });
+        this.refreshes.add({ ...subjectOf(event), reason: event.flaw, result: event.event, cause: NONE });
         break;
       case 'failed':
-        this.refreshes.inc({ ...subjectOf(event), reason: event.flaw, result: 'failed', cause: causeOf(event.error) });
-        break;
-      case 'refused-by-wechat':
-        this.foreignMints.inc(subjectOf(event));
+        this.refreshes.add({ ...subjectOf(event), reason: event.flaw, result: 'failed', cause: causeOf(event.error) });
         break;
       case 'reported':
         this.reports.inc({ app: event.app, verdict: event.verdict });
@@ -160,7 +145,7 @@ export class Metrics {
         break;
       case 'asked-wechat':
         this.today.add(event.app, event.api);
-        this.calls.inc({
+        this.calls.add({
           app: event.app,
           api: event.api,
           outcome: event.error === undefined ? 'ok' : causeOf(event.error),
@@ -175,38 +160,15 @@ export class Metrics {
     this.answers.count(answered);
   }
 
-  private async *write(): AsyncGenerator<string> {
-    for (const { name } of this.registry.getMetricsAsArray()) {
-      yield `${await this.registry.getSingleMetricAsString(name)}\n`;
-      await endOfTurn();
-    }
-  }
-
-  private look(): void {
-    const { expiry, life, version, failing, storeFault, rotationsLeft, callsToday, quota, issuerKeys, issuerKeysUp } =
-      this;
-    const standing = [expiry, life, version, failing, storeFault, rotationsLeft, callsToday, quota, issuerKeys];
-    for (const gauge of [...standing, issuerKeysUp]) gauge.reset();
-    for (const [app, api, count] of this.today.counts) callsToday.set({ app, api }, count);
+  /** What is said of the hub as a whole. */
+  private async look(): Promise<void> {
+    const { storeFault, issuerKeys, issuerKeysUp } = this;
+    for (const gauge of [storeFault, issuerKeys, issuerKeysUp]) gauge.reset();
     if (!this.watched) return;
     const { credentials } = this.watched;
     let unsaved = 0;
-    for (const [app, hosted] of credentials.all) {
-      rotationsLeft.set({ app }, hosted.rotations.left);
-      for (const [api, calls] of Object.entries(hosted.quotas)) quota.set({ app, api }, calls);
-      for (const [kind, source] of hosted.kept) {
-        const { credential, usable, failure, unsaved: isUnsaved } = source.status;
-        if (isUnsaved) unsaved += 1;
-        if (failure) failing.set({ app, kind, cause: causeOf(failure.error) }, 1);
-        // What nobody has asked for yet is neither good nor bad.
-        if (!credential && !failure) continue;
-        expiry.set({ app, kind }, credential && usable ? secondsLeft(credential, credentials.clock.now()) : 0);
-        if (!credential) continue;
-        // A counter that is there before it counts shows its first step, too.
-        this.foreignMints.inc({ app, kind }, 0);
-        life.set({ app, kind }, Math.round((credential.expiresAt - credential.issuedAt) / 1000));
-        version.set({ app, kind }, credential.version);
-      }
+    for await (const apps of inTurns(credentials.all.values())) {
+      for (const { sources } of apps) for (const source of sources) if (source.isUnsaved) unsaved += 1;
     }
     for (const [client, { keys, failure }] of this.watched.ring.issued) {
       issuerKeys.set({ client }, keys);
@@ -247,4 +209,63 @@ export class Metrics {
 
 function subjectOf({ app, kind }: { readonly app: string; readonly kind: string }): { app: string; kind: string } {
   return { app, kind };
+}
+
+function gauge(name: string, help: string): Heading {
+  return { name: PREFIX + name, help, type: 'gauge' };
+}
+
+function counter(name: string, help: string): Heading {
+  return { name: PREFIX + name, help, type: 'counter' };
+}
+
+/** What is said of each app. */
+const OF_EACH_APP: readonly (readonly [Heading, (app: string, hosted: HostedApp) => Sample[]])[] = [
+  [
+    gauge('rotations_left', 'Rotations that clients may ask for at this moment.'),
+    (app, { rotationsLeft }) => [[written({ app }), rotationsLeft]],
+  ],
+  [
+    gauge('wechat_daily_quota', 'Calls a day that WeChat allows the account, by all who ask together.'),
+    (app, { quotas }) => Object.entries(quotas).map(([api, calls]) => [written({ app, api }), calls]),
+  ],
+];
+
+/** A figure of a credential, with more labels if need be; nothing where it has none. */
+type CredentialFigure = { readonly value: number; readonly labels?: Readonly<Record<string, string>> } | undefined;
+
+/** What is said of each credential. What nobody has asked for yet is neither good nor bad. */
+const OF_EACH_CREDENTIAL: readonly (readonly [Heading, (status: SourceStatus, now: number) => CredentialFigure])[] = [
+  [
+    gauge(
+      'credential_expiry_seconds',
+      'Seconds for which the present value may be held yet; 0 when nothing usable is there.',
+    ),
+    ({ credential, failure, usable }, now) =>
+      (credential ?? failure) && { value: credential && usable ? secondsLeft(credential, now) : 0 },
+  ],
+  [
+    gauge('credential_life_seconds', 'The whole life of the present value, in seconds.'),
+    ({ credential }) => credential && { value: Math.round((credential.expiresAt - credential.issuedAt) / 1000) },
+  ],
+  [
+    gauge('credential_version', 'The version of the present value.'),
+    ({ credential }) => credential && { value: credential.version },
+  ],
+  [
+    gauge('credential_failing', 'Set to 1 while asking WeChat for a new value fails, and why.'),
+    ({ failure }) => failure && { value: 1, labels: { cause: causeOf(failure.error) } },
+  ],
+  [
+    counter(
+      'foreign_mints_total',
+      'Values that WeChat refused although this hub had not replaced them: somebody else asks for this account.',
+    ),
+    // A counter that is there before it counts shows its first step, too.
+    ({ credential, foreignMints: { count } }) => (credential ? { value: count } : undefined),
+  ],
+];
+
+function samplesOf(subject: { readonly app: string; readonly kind: string }, figure: CredentialFigure): Sample[] {
+  return figure ? [[written({ ...subject, ...figure.labels }), figure.value]] : [];
 }

@@ -125,7 +125,11 @@ export function readAnswer(text: string, dialect: Dialect, call: WechatCall): We
 /** The errcode of an answer that refuses, whatever else is in it; nothing if it does not, or is none of WeChat's. */
 export function errcodeIn(text: string): number | undefined {
   try {
-    return errcodeOf(parseAnswer(text)) || undefined;
+    const answer = parseAnswer(text);
+    // Of devices it is told one level deeper.
+    const { base_resp: deeper } = answer;
+    const told = typeof deeper === 'object' && deeper !== null && !('errcode' in answer) ? deeper : answer;
+    return errcodeOf(told as WechatAnswer) || undefined;
   } catch {
     return undefined;
   }

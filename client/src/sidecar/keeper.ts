@@ -10,6 +10,12 @@ export type News =
   | { readonly event: 'recovered' }
   | { readonly event: 'removed'; readonly reason: string };
 
+/** What is in the file: a credential, or what one before this process has left, and when it is at its end. */
+interface Content {
+  readonly held?: Held;
+  readonly endsAt: number;
+}
+
 /** A full disk, say, may have room again. */
 const DISK_PAUSE_MS = 5000;
 /** Timers cannot be set for longer than 24 days; to ask sooner does no harm. */
@@ -17,7 +23,7 @@ const LONGEST_SLEEP_MS = 3_600_000;
 
 /** Keeps the file of one credential fresh for as long as the hub has one, and takes it away when its value is at its end. */
 export class Keeper {
-  private written: Held | undefined;
+  private content: Content | undefined;
   private trouble: string | undefined;
 
   /** @param now milliseconds of the clock that the credential is held by. */
@@ -31,6 +37,7 @@ export class Keeper {
 
   /** Goes on until it is told to stop; what it is about to write by then, it writes. */
   async run(stop: AbortSignal): Promise<void> {
+    this.content = contentIn(await this.file.read(), this.kind, this.now() - Date.now());
     const stopped = new Promise<undefined>((resolve) => stop.addEventListener('abort', () => resolve(undefined)));
     while (!stop.aborted) {
       // The hub is not waited for when it is time to go.
@@ -42,14 +49,14 @@ export class Keeper {
   }
 
   private async keep(held: Held): Promise<number> {
-    if (held !== this.written) {
+    if (held !== this.content?.held) {
       try {
-        await this.file.write(contentOf(held, this.kind, Date.now() - (this.now() - held.askedAt)));
+        await this.file.write(textOf(held, this.kind, Date.now() - (this.now() - held.askedAt)));
       } catch (error) {
         this.fail(`the file cannot be written (${codeOf(error)})`);
         return DISK_PAUSE_MS;
       }
-      this.written = held;
+      this.content = { held, endsAt: held.endsAt };
       this.tell({ event: 'written', version: held.version, seconds_left: this.secondsLeft });
     }
     if (this.trouble !== undefined) this.tell({ event: 'recovered' });
@@ -58,16 +65,25 @@ export class Keeper {
   }
 
   private async bear({ message }: Error): Promise<number> {
+    const { content } = this;
+    const isOver = content !== undefined && this.now() >= content.endsAt;
+    if (isOver && !(await this.takeAway())) return DISK_PAUSE_MS;
     this.fail(message);
-    const { written } = this;
-    if (!written) return this.credential.dueAt - this.now();
-    if (this.now() >= written.endsAt) {
+    if (isOver) this.tell({ event: 'removed', reason: 'its value is at its end' });
+    if (!content || isOver) return this.credential.dueAt - this.now();
+    return Math.min(this.credential.dueAt, content.endsAt) - this.now();
+  }
+
+  /** Whether the file is gone. */
+  private async takeAway(): Promise<boolean> {
+    try {
       await this.file.remove();
-      this.written = undefined;
-      this.tell({ event: 'removed', reason: 'its value is at its end' });
-      return this.credential.dueAt - this.now();
+      this.content = undefined;
+      return true;
+    } catch (error) {
+      this.fail(`the file cannot be taken away (${codeOf(error)})`);
+      return false;
     }
-    return Math.min(this.credential.dueAt, written.endsAt) - this.now();
   }
 
   private fail(reason: string): void {
@@ -76,18 +92,36 @@ export class Keeper {
   }
 
   private get secondsLeft(): number {
-    return this.written ? Math.max(0, Math.floor((this.written.endsAt - this.now()) / 1000)) : 0;
+    return this.content ? Math.max(0, Math.floor((this.content.endsAt - this.now()) / 1000)) : 0;
   }
 }
 
-/** The fields by which SDKs know a token in a file, and a ticket. The times are epoch seconds, rounded to the safe side. */
-function contentOf({ value, expiresIn }: Held, { kind }: Kind, askedAt: number): string {
-  const gotAt = Math.floor(askedAt / 1000);
-  const fields =
-    kind === 'ticket'
-      ? { ticket: value, got_ticket_at: gotAt, ticket_expires_in: expiresIn }
-      : { access_token: value, got_token_at: gotAt, token_expires_in: expiresIn };
+/** The fields by which SDKs know a token in a file, and a ticket. */
+const FIELDS = {
+  'access-token': { value: 'access_token', gotAt: 'got_token_at', expiresIn: 'token_expires_in' },
+  ticket: { value: 'ticket', gotAt: 'got_ticket_at', expiresIn: 'ticket_expires_in' },
+} as const;
+
+/** What the file says. The times are epoch seconds, rounded to the safe side. */
+function textOf({ value, expiresIn }: Held, { kind }: Kind, askedAt: number): string {
+  const names = FIELDS[kind];
+  const fields = { [names.value]: value, [names.gotAt]: Math.floor(askedAt / 1000), [names.expiresIn]: expiresIn };
   return `${JSON.stringify(fields)}\n`;
+}
+
+/**
+ * What one before this one left in the file; nothing, if it is none of ours.
+ * @param drift what to add to the wall clock's time.
+ */
+function contentIn(text: string | undefined, { kind }: Kind, drift: number): Content | undefined {
+  try {
+    const fields = Object(JSON.parse(text ?? '')) as Record<string, unknown>;
+    const [gotAt, expiresIn] = [fields[FIELDS[kind].gotAt], fields[FIELDS[kind].expiresIn]];
+    if (typeof gotAt !== 'number' || typeof expiresIn !== 'number') return undefined;
+    return { endsAt: (gotAt + expiresIn) * 1000 + drift };
+  } catch {
+    return undefined;
+  }
 }
 
 function codeOf(error: unknown): string {

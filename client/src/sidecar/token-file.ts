@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { open, rename, rm } from 'node:fs/promises';
+import { open, readFile, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 
 /** A file that is there whole or not at all, and for its owner alone. */
@@ -19,6 +19,11 @@ export class TokenFile {
       throw error;
     }
     await synced(folder, 'r');
+  }
+
+  /** What is in it; nothing, if it is not there or cannot be read. */
+  async read(): Promise<string | undefined> {
+    return readFile(this.path, 'utf8').catch(() => undefined);
   }
 
   /** Takes it away, if it is there. */

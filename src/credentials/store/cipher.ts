@@ -57,7 +57,7 @@ export class Cipher {
     const decipher = createDecipheriv('aes-256-gcm', key, next(NONCE_BYTES), { authTagLength: TAG_BYTES });
     decipher.setAAD(Buffer.from(name));
     decipher.setAuthTag(next(TAG_BYTES));
-    return Buffer.concat([decipher.update(sealed.subarray(at)), decipher.final()]).toString('utf8');
+    return decipher.update(sealed.subarray(at), undefined, 'utf8') + decipher.final('utf8');
   }
 
   /** Whether a sealed text is under the key that seals today. */

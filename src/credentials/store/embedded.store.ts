@@ -124,9 +124,9 @@ export class EmbeddedStore extends Store {
     return this.persisted(name, await this.memory.put(name, seen, entry));
   }
 
-  override async forgetBut(names: ReadonlySet<string>): Promise<void> {
-    const useless = this.memory.useless(names);
-    await this.memory.forgetBut(names);
+  override async forgetBut(isKnown: (name: string) => boolean): Promise<void> {
+    const useless = this.memory.useless(isKnown);
+    await this.memory.forgetBut(isKnown);
     await Promise.allSettled(useless.map((name) => this.write(name, undefined)));
   }
 
@@ -145,13 +145,15 @@ export class EmbeddedStore extends Store {
   }
 
   private read(folder: string): void {
-    const rows = this.database.prepare('SELECT name, sealed FROM entry').all() as {
+    const rows = this.database.prepare('SELECT name, sealed FROM entry').iterate() as Iterable<{
       name: string;
       sealed: Uint8Array;
-    }[];
+    }>;
     const stale: string[] = [];
+    let records = 0;
     for (const { name, sealed } of rows) {
-      const bytes = Buffer.from(sealed);
+      records += 1;
+      const bytes = Buffer.from(sealed.buffer, sealed.byteOffset, sealed.byteLength);
       try {
         this.memory.restore(name, shifted(JSON.parse(this.cipher.open(name, bytes)) as Entry, -this.drift));
         if (!this.cipher.isCurrent(bytes)) stale.push(name);
@@ -161,10 +163,9 @@ export class EmbeddedStore extends Store {
       }
     }
     // Only when every entry is known to open: a refusal changes nothing.
-    const entries = this.memory.entries();
-    const resealing = stale.map((name) => this.write(name, this.sealed(name, entries.get(name) ?? {})));
+    const resealing = stale.map((name) => this.write(name, this.sealed(name, this.memory.entry(name))));
     this.rekeyed = Promise.all(resealing).then(() => ({
-      records: rows.length,
+      records,
       resealed: stale.length,
       unopened: [],
     }));

@@ -12,8 +12,12 @@ export class MemoryStore extends Store {
   }
 
   override load(names: readonly string[]): Promise<Map<string, Stored>> {
-    const found = names.map((name) => [name, storedIn(this.leases.slot(name))] as const);
-    return Promise.resolve(new Map(found.filter(([, { revision }]) => revision > 0)));
+    const found = new Map<string, Stored>();
+    for (const name of names) {
+      const slot = this.leases.slot(name);
+      if (slot.revision > 0) found.set(name, storedIn(slot));
+    }
+    return Promise.resolve(found);
   }
 
   override grant(name: string, seen: number, entry?: Entry, lease?: Lease): Promise<Granted> {
@@ -35,8 +39,8 @@ export class MemoryStore extends Store {
     return Promise.resolve(writtenBy(this.leases.commit(name, { seen, content: entry }, this.clock.now())));
   }
 
-  override forgetBut(names: ReadonlySet<string>): Promise<void> {
-    for (const name of this.useless(names)) this.leases.remove(name);
+  override forgetBut(isKnown: (name: string) => boolean): Promise<void> {
+    for (const name of this.useless(isKnown)) this.leases.remove(name);
     return Promise.resolve();
   }
 
@@ -46,7 +50,12 @@ export class MemoryStore extends Store {
 
   /** Every entry there is, by name. */
   entries(): Map<string, Entry> {
-    return new Map([...this.leases.names].map((name) => [name, storedIn(this.leases.slot(name)).entry]));
+    return new Map([...this.leases.names].map((name) => [name, this.entry(name)]));
+  }
+
+  /** What is there under a name; nothing is an entry, too. */
+  entry(name: string): Entry {
+    return storedIn(this.leases.slot(name)).entry;
   }
 
   /** Puts an entry there that outlived an earlier process. */
@@ -59,11 +68,11 @@ export class MemoryStore extends Store {
     for (const name of this.leases.names) this.leases.remove(name);
   }
 
-  /** What is kept under other names than these, and cannot be of use to anybody any more. */
-  useless(names: ReadonlySet<string>): string[] {
+  /** What is kept under names that nobody knows, and cannot be of use to anybody any more. */
+  useless(isKnown: (name: string) => boolean): string[] {
     const now = this.clock.now();
     const isOver = ({ credential, fullAgainAt }: Entry): boolean => (credential?.expiresAt ?? fullAgainAt ?? 0) < now;
-    return [...this.entries()].filter(([name, entry]) => !names.has(name) && isOver(entry)).map(([name]) => name);
+    return [...this.leases.names].filter((name) => isOver(this.entry(name)) && !isKnown(name));
   }
 }
 

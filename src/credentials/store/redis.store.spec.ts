@@ -3,6 +3,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { mkdirSync, readFileSync, rmdirSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
+import { LoneSource } from '../../../test/lone-source.fixture.js';
 import { RedisServer } from '../../../test/redis.fixture.js';
 import { redisSettingsOf } from '../../config/redis-settings.js';
 import { newKey } from '../../config/random-keys.js';
@@ -12,7 +13,7 @@ import type { WechatAnswer, WechatCall } from '../../wechat/wechat.client.js';
 import { WechatRefusal } from '../../wechat/wechat.error.js';
 import { type Clock, SteadyClock } from '../clock.js';
 import { CredentialsService } from '../credentials.service.js';
-import { Source } from '../source.js';
+import type { Source } from '../source.js';
 import { RedisConnection } from './redis.connection.js';
 import type { RedisPort } from './redis.port.js';
 import { RedisStore } from './redis.store.js';
@@ -829,7 +830,7 @@ describe('the store that hubs share', () => {
     it('is known to be away in half a second, and reads go on from memory', async () => {
       const hub = await open();
       let asked = 0;
-      const source = new Source(
+      const source = new LoneSource(
         'shop',
         () => Promise.resolve({ value: `T${(asked += 1)}`, expiresIn: 7200 }),
         { supersedesAfterMs: 300_000 },
@@ -840,7 +841,7 @@ describe('the store that hubs share', () => {
           sleep: (ms) => delay(ms),
           store: hub.store,
           tell: () => undefined,
-          wake: () => undefined,
+          plan: () => undefined,
         },
       );
       const credential = await source.get();

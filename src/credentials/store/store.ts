@@ -142,8 +142,8 @@ export abstract class Store {
   /** Writes without a lease, if nobody has it, on the ground of what was seen. @throws StoreUnreachable */
   abstract put(name: string, seen: number, entry: Entry): Promise<Written>;
 
-  /** Forgets what is under other names than these, and of no use any more. */
-  abstract forgetBut(names: ReadonlySet<string>): Promise<void>;
+  /** Forgets what is of no use any more, under names that nobody here knows. */
+  abstract forgetBut(isKnown: (name: string) => boolean): Promise<void>;
 
   /** Ends what is being written, and lets go. */
   abstract close(): Promise<void>;

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { Secret } from '../../config/secret.js';
 import type { Wechat } from '../wechat.client.js';
 import { accepted, minted } from './answers.js';
-import type { App, Keep, Kept, Mint, Nature, Platform, Ration, Served } from './platform.js';
+import type { Account, App, Minted, Nature, Platform, Ration, Recipe, Served } from './platform.js';
 
 /** The platform of 公众号 and 服务号, whose API is api.weixin.qq.com. */
 export const officialAccount = weixinPlatform('official-account');
@@ -19,6 +19,9 @@ const FORCED: Ration = { times: 18, withinMs: 86_400_000, apartMs: 31_000 };
 
 /** Calls a day to the two token endpoints, if the account is like most. Source: `wechat-facts`, §1.4 and §2.3. */
 const QUOTA = { classic: 2000, stable: 500_000 };
+/** Where the account asks for its token. */
+type Endpoint = 'classic' | 'stable';
+
 const PATH = { classic: '/cgi-bin/token', stable: '/cgi-bin/stable_token' };
 
 /** A platform on api.weixin.qq.com: official accounts and mini programs have the same credentials. */
@@ -41,66 +44,79 @@ class WeixinApp implements App {
   readonly dialect = 'wechat';
   readonly appid: string;
   readonly identity: string;
-  readonly quotas: Readonly<Record<string, number>>;
   readonly secret: Secret;
-  private readonly endpoint: 'classic' | 'stable';
+  private readonly endpoint: Endpoint;
+  private readonly quota: number | undefined;
 
   constructor(
     readonly platform: string,
-    written: { appid: string; secret: Secret; endpoint: 'classic' | 'stable'; quota?: number | undefined },
+    written: { appid: string; secret: Secret; endpoint: Endpoint; quota?: number | undefined },
   ) {
     this.appid = written.appid;
     this.secret = written.secret;
     this.endpoint = written.endpoint;
-    this.quotas = { [PATH[this.endpoint]]: written.quota ?? QUOTA[this.endpoint] };
+    this.quota = written.quota;
     // The two endpoints know nothing of each other: each has a token of its own.
-    this.identity = `weixin/${written.appid}/${written.endpoint}`;
+    this.identity = ['weixin', written.appid, written.endpoint].join('/');
   }
 
-  credentials<K extends Kept>(keep: Keep<K>, wechat: Wechat): Served<K> {
-    const accessToken =
-      this.endpoint === 'classic'
-        ? keep('access-token', this.classicToken(wechat), CLASSIC)
-        : keep('access-token', this.stableToken(wechat), STABLE);
-    const ticket = (name: string, type: string): K => {
-      const mint: Mint = () =>
-        accessToken.use(async (token) => {
-          const query = { access_token: new Secret(token), type };
-          const call = { path: '/cgi-bin/ticket/getticket', query, carriesCredential: true };
-          return minted(await wechat.call('wechat', call), 'ticket');
-        });
-      return keep(`ticket/${name}`, mint, TICKET);
-    };
-    return {
-      accessToken,
-      tickets: { jsapi: ticket('jsapi', 'jsapi'), wx_card: ticket('wx_card', 'wx_card'), sdk: ticket('sdk', '2') },
-      isAlive: (token) => {
-        const query = { access_token: new Secret(token) };
-        return accepted(wechat.call('wechat', { path: '/cgi-bin/get_api_domain_ip', query, carriesCredential: true }));
-      },
-    };
+  get quotas(): Readonly<Record<string, number>> {
+    return { [PATH[this.endpoint]]: this.quota ?? QUOTA[this.endpoint] };
   }
 
-  private classicToken(wechat: Wechat): Mint {
-    const query = { grant_type: 'client_credential', appid: this.appid, secret: this.secret };
-    return async () => minted(await wechat.call('wechat', { path: PATH.classic, query }), 'access_token');
-  }
-
-  private stableToken(wechat: Wechat): Mint {
-    const ask = async (force: boolean) => {
-      const body = {
-        grant_type: 'client_credential',
-        appid: this.appid,
-        secret: this.secret,
-        force_refresh: force,
-      };
-      return minted(await wechat.call('wechat', { path: PATH.stable, body }), 'access_token');
-    };
-    return async ({ refused, spend }) => {
-      const answer = await ask(false);
-      if (answer.value !== refused) return answer;
-      await spend(FORCED);
-      return ask(true);
-    };
+  get served(): Served {
+    return SERVED[this.endpoint];
   }
 }
+
+const classicToken: Recipe = {
+  kind: 'access-token',
+  nature: CLASSIC,
+  async mint({ appid, secret }, { wechat }) {
+    const query = { grant_type: 'client_credential', appid, secret };
+    return minted(await wechat.call('wechat', { path: PATH.classic, query }), 'access_token');
+  },
+};
+
+const stableToken: Recipe = {
+  kind: 'access-token',
+  nature: STABLE,
+  async mint(account, { wechat }, { refused, spend }) {
+    const answer = await askForStable(account, wechat, false);
+    if (answer.value !== refused) return answer;
+    await spend(FORCED);
+    return askForStable(account, wechat, true);
+  },
+};
+
+async function askForStable({ appid, secret }: Account, wechat: Wechat, force: boolean): Promise<Minted> {
+  const body = { grant_type: 'client_credential', appid, secret, force_refresh: force };
+  return minted(await wechat.call('wechat', { path: PATH.stable, body }), 'access_token');
+}
+
+/** @param type by which WeChat knows the ticket. */
+function ticket(name: string, type = name): Recipe {
+  return {
+    kind: `ticket/${name}`,
+    nature: TICKET,
+    mint: (_account, { wechat, accessToken }) =>
+      accessToken.use(async (token) => {
+        const query = { access_token: new Secret(token), type };
+        const call = { path: '/cgi-bin/ticket/getticket', query, carriesCredential: true };
+        return minted(await wechat.call('wechat', call), 'ticket');
+      }),
+  };
+}
+
+const besides: Omit<Served, 'accessToken'> = {
+  tickets: { jsapi: ticket('jsapi'), wx_card: ticket('wx_card'), sdk: ticket('sdk', '2') },
+  isAlive: (token, wechat) => {
+    const query = { access_token: new Secret(token) };
+    return accepted(wechat.call('wechat', { path: '/cgi-bin/get_api_domain_ip', query, carriesCredential: true }));
+  },
+};
+
+const SERVED: Readonly<Record<Endpoint, Served>> = {
+  classic: { accessToken: classicToken, ...besides },
+  stable: { accessToken: stableToken, ...besides },
+};

@@ -27,9 +27,6 @@ export interface Need {
   readonly spend: (ration: Ration) => Promise<void>;
 }
 
-/** Asks WeChat for a value. */
-export type Mint = (need: Need) => Promise<Minted>;
-
 /** What asking for a new value does at the platform. */
 export interface Nature {
   /**
@@ -52,35 +49,55 @@ export interface Kept {
   use<T>(work: (value: string) => Promise<T>): Promise<T>;
 }
 
-/** Keeps a credential of this kind, minted so. Kinds are names within one app. */
-export type Keep<K extends Kept> = (kind: string, mint: Mint, nature: Nature) => K;
+/** Who an app is at WeChat. */
+export interface Account {
+  /** The id by which WeChat knows it; a corpid for WeCom. */
+  readonly appid: string;
+  /** By which it proves to WeChat who it is. It may change: the app is the same with another. */
+  readonly secret: Secret;
+}
 
-/** What an app serves. Whatever its recipe keeps and does not return stays private. */
-export interface Served<K extends Kept> {
-  readonly accessToken: K;
+/** What a recipe works with. */
+export interface Means {
+  readonly wechat: Wechat;
+  /** The access token of the app, which is lent. */
+  readonly accessToken: Kept;
+}
+
+/**
+ * How a credential of one kind comes about. All apps that have the kind share its recipe, whose own they are comes with the
+ * asking: there may be a hundred thousand of them.
+ */
+export interface Recipe {
+  /** Its name within one app. */
+  readonly kind: string;
+  readonly nature: Nature;
+  /** Asks WeChat for a value. */
+  mint(account: Account, means: Means, need: Need): Promise<Minted>;
+}
+
+/** What an app serves. */
+export interface Served {
+  readonly accessToken: Recipe;
   /** The tickets by the `type` that clients ask for. */
-  readonly tickets: Readonly<Record<string, K>>;
+  readonly tickets: Readonly<Record<string, Recipe>>;
   /**
    * Asks WeChat, cheaply, whether an access token is alive.
    * @throws WechatError when WeChat's answer leaves that open.
    */
-  isAlive(token: string): Promise<boolean>;
+  isAlive(token: string, wechat: Wechat): Promise<boolean>;
 }
 
-/** One configured app: who it is at WeChat, and the recipe of its credentials. */
-export interface App {
+/** One configured app: who it is at WeChat, and the recipes of its credentials. */
+export interface App extends Account {
   readonly platform: string;
-  /** The id by which WeChat knows it; a corpid for WeCom. */
-  readonly appid: string;
   /** What WeChat counts as one holder of tokens. Two apps with the same identity would end each other's tokens. */
   readonly identity: string;
   /** Which of the two APIs is its. */
   readonly dialect: Dialect;
-  /** By which it proves to WeChat who it is. It may change: the app is the same with another. */
-  readonly secret: Secret;
   /** How many calls a day WeChat allows the account, by the path of its API; those that it does not tell are left out. */
   readonly quotas: Readonly<Record<string, number>>;
-  credentials<K extends Kept>(keep: Keep<K>, wechat: Wechat): Served<K>;
+  readonly served: Served;
 }
 
 /** A kind of account at Tencent: how its apps are written in the configuration, and so which credentials they have. */

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { Secret } from '../../config/secret.js';
 import type { Wechat, WechatAnswer } from '../wechat.client.js';
 import { accepted, minted } from './answers.js';
-import type { App, Keep, Kept, Mint, Platform, Served } from './platform.js';
+import type { App, Nature, Platform, Recipe, Served } from './platform.js';
 
 /**
  * The platform of 企业微信 apps: one token per app of a corp, which stays the same however often it is asked for, so
@@ -24,8 +24,6 @@ export const wecom: Platform = {
 class WecomApp implements App {
   readonly platform = 'wecom';
   readonly dialect = 'wecom';
-  /** WeCom tells none. */
-  readonly quotas = {};
   readonly identity: string;
 
   constructor(
@@ -36,28 +34,48 @@ class WecomApp implements App {
     // WeCom tells the apps of a corp apart by their secrets. Where the agentid says which app it is, a new secret is
     // still the same app.
     const app = agentid ?? createHash('sha256').update(`${appid}\0${secret.reveal()}`).digest('hex').slice(0, 16);
-    this.identity = `wecom/${appid}/${app}`;
+    this.identity = ['wecom', appid, app].join('/');
   }
 
-  credentials<K extends Kept>(keep: Keep<K>, wechat: Wechat): Served<K> {
-    const token: Mint = async () => {
-      const query = { corpid: this.appid, corpsecret: this.secret };
-      return minted(await wechat.call('wecom', { path: '/cgi-bin/gettoken', query }), 'access_token');
-    };
-    const accessToken = keep('access-token', token, { repeats: 'full-life' });
-    const withToken = (token: string, path: string, more = {}): Promise<WechatAnswer> =>
-      wechat.call('wecom', { path, query: { access_token: new Secret(token), ...more }, carriesCredential: true });
-    const ticket = (type: string, path: string, more = {}): K => {
-      const mint: Mint = () => accessToken.use(async (token) => minted(await withToken(token, path, more), 'ticket'));
-      return keep(`ticket/${type}`, mint, { repeats: 'full-life' });
-    };
-    return {
-      accessToken,
-      tickets: {
-        jsapi: ticket('jsapi', '/cgi-bin/get_jsapi_ticket'),
-        agent_config: ticket('agent_config', '/cgi-bin/ticket/get', { type: 'agent_config' }),
-      },
-      isAlive: (token) => accepted(withToken(token, '/cgi-bin/get_api_domain_ip')),
-    };
+  /** WeCom tells none. */
+  get quotas(): Readonly<Record<string, number>> {
+    return {};
+  }
+
+  get served(): Served {
+    return SERVED;
   }
 }
+
+const NATURE: Nature = { repeats: 'full-life' };
+
+const token: Recipe = {
+  kind: 'access-token',
+  nature: NATURE,
+  async mint({ appid, secret }, { wechat }) {
+    const query = { corpid: appid, corpsecret: secret };
+    return minted(await wechat.call('wecom', { path: '/cgi-bin/gettoken', query }), 'access_token');
+  },
+};
+
+function ticket(name: string, path: string, more = {}): Recipe {
+  return {
+    kind: `ticket/${name}`,
+    nature: NATURE,
+    mint: (_account, { wechat, accessToken }) =>
+      accessToken.use(async (token) => minted(await withToken(wechat, token, path, more), 'ticket')),
+  };
+}
+
+function withToken(wechat: Wechat, token: string, path: string, more = {}): Promise<WechatAnswer> {
+  return wechat.call('wecom', { path, query: { access_token: new Secret(token), ...more }, carriesCredential: true });
+}
+
+const SERVED: Served = {
+  accessToken: token,
+  tickets: {
+    jsapi: ticket('jsapi', '/cgi-bin/get_jsapi_ticket'),
+    agent_config: ticket('agent_config', '/cgi-bin/ticket/get', { type: 'agent_config' }),
+  },
+  isAlive: (token, wechat) => accepted(withToken(wechat, token, '/cgi-bin/get_api_domain_ip')),
+};

@@ -1,0 +1,55 @@
+import { Recent } from '../auth/recent.js';
+import { type BudgetLimits, coveredFrom, takeFrom } from '../credentials/allowance.js';
+
+/** In a minute, as many as strangers have records in the audit: of one source, and of all strangers together. */
+const LINES: BudgetLimits = { burst: 100, everyMs: 600 };
+const LINES_IN_ALL: BudgetLimits = { burst: 1000, everyMs: 60 };
+const TELL_AGAIN_MS = 60_000;
+const MOST_SOURCES = 10_000;
+/** In the place of a source, when it is not a single one that there is too much of. */
+const MANY = 'many networks';
+
+/** What bounds lines of the log. */
+export interface LinesSurroundings {
+  /** Epoch milliseconds. */
+  now(): number;
+  /** Told of the source that too many refusals come from, once a minute at most. */
+  tell(source: string): void;
+}
+
+/**
+ * Decides which refusals have a line of the log each. To refuse an SDK costs next to nothing, so a flood need not be shed; but
+ * neither who guesses secrets nor a client that repeats what fails, without end, must fill the disk.
+ */
+export class RefusedLines {
+  /** By source, when its budget of lines is full again. */
+  private readonly fullAgainAt = new Recent<number>(MOST_SOURCES);
+  private readonly told = new Recent<number>(MOST_SOURCES);
+  private allFullAgainAt = 0;
+
+  constructor(private readonly surroundings: LinesSurroundings) {}
+
+  /**
+   * Whether a refusal has a line of its own; if so, it is counted.
+   * @param source the network of a stranger, or the client if it is known: of those there are not so many.
+   */
+  mayHave(source: string, isKnown = false): boolean {
+    const now = this.surroundings.now();
+    const fullAgainAt = this.fullAgainAt.get(source) ?? 0;
+    if (coveredFrom(fullAgainAt, LINES, now) > now) return this.tell(source, now);
+    if (!isKnown) {
+      if (coveredFrom(this.allFullAgainAt, LINES_IN_ALL, now) > now) return this.tell(MANY, now);
+      this.allFullAgainAt = takeFrom(this.allFullAgainAt, LINES_IN_ALL, now);
+    }
+    this.fullAgainAt.set(source, takeFrom(fullAgainAt, LINES, now));
+    return true;
+  }
+
+  private tell(source: string, now: number): false {
+    if ((this.told.get(source) ?? -Infinity) + TELL_AGAIN_MS <= now) {
+      this.told.set(source, now);
+      this.surroundings.tell(source);
+    }
+    return false;
+  }
+}
