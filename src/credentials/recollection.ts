@@ -92,9 +92,11 @@ export abstract class Recollection implements Renewed {
   /** The credential as it stands, usable or not; its life is cut where a call may have ended it early, or may soon. */
   get current(): Credential | undefined {
     const { unsaved, nature } = this;
+    const now = this.outside.now();
     const mayBeReplaced = unsaved !== undefined && !isHarmless(nature);
-    // What nobody else knows of they would replace: were this hub to die now, or as soon as they may.
-    return standing(this.entry, nature, mayBeReplaced ? (unsaved.since ?? this.outside.now()) : undefined);
+    // What nobody else knows of they would replace: were this hub to die now, or as soon as they may. Else this hub will,
+    // which is early only where a rotation has failed and is tried again.
+    return standing(this.entry, nature, mayBeReplaced ? (unsaved.since ?? now) : Math.max(now, this.renewalAt));
   }
 
   get status(): SourceStatus {
