@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { Hub } from '../src/hub.js';
 import { bearer, good, REFUSAL, seconds, withClaims, withMembers } from './authorization.rows.js';
 import { ask, type Reply, Stage, tokenFor, WEB_KEY } from './hub.fixture.js';
+import { until } from './redis.fixture.js';
 import { exchange, exchangeOne } from './wire.fixture.js';
 
 const CLIENT_KEY = 'client-key-7d1e5b9f3a6c0d4e8f2b7a1c5d9e3f6b';
@@ -232,6 +233,77 @@ describe('what a known client may', () => {
         }
       }
     }
+  });
+});
+
+describe('a client that waits for WeChat when another configuration comes into force', () => {
+  const TOKEN = tokenFor('partner', CLIENT_KEY);
+  const partner = { key: { env: 'CLIENT_KEY' }, apps: ['shop'], may: ['read', 'rotate', 'report', 'sign'] };
+  const shop = { platform: 'official-account', appid: SHOP.appid, secret: { env: 'SHOP_SECRET' } };
+  const file = join(folder, 'changing.json');
+  let changing: Stage;
+
+  function configure(clients: object, apps: object = { shop }): void {
+    writeFileSync(file, JSON.stringify({ apps, clients }));
+  }
+
+  beforeEach(async () => {
+    configure({ partner });
+    changing = await Stage.set({ ...environment, HUB_CONFIG: file });
+    changing.simulator.world.account({ ...SHOP, kind: 'official-account' });
+  });
+  afterEach(() => changing.strike());
+
+  /** The answer to a request that was waiting when the other configuration came. */
+  async function answerTo(
+    asking: () => Promise<Reply>,
+    clients: object,
+    apps?: object,
+    meanwhile: () => Promise<void> = () => Promise.resolve(),
+  ): Promise<Reply> {
+    const before = changing.simulator.world.calls.length;
+    changing.simulator.world.faults.add({ kind: 'slow', milliseconds: 1500, appid: SHOP.appid, times: 1 });
+    let isAnswered = false;
+    const waiting = asking().finally(() => (isAnswered = true));
+    await until(() => Promise.resolve(changing.simulator.world.calls.length > before));
+    configure({ ...clients, other: { ...partner, apps: '*' } }, apps);
+    await until(async () => (await changing.ask('/apps', { token: tokenFor('other', CLIENT_KEY) })).status === 200);
+    await meanwhile();
+    expect(isAnswered).toBe(false);
+    return waiting;
+  }
+
+  const read = (): Promise<Reply> => changing.ask('/apps/shop/access-token', { token: TOKEN });
+
+  it.each<[string, object, number]>([
+    ['gets the token if it may have it as before', { partner }, 200],
+    ['gets nothing if it is gone', {}, 401],
+    ['gets nothing if it has another key', { partner: { ...partner, key: { env: 'SHOP_SECRET' } } }, 401],
+    ['gets nothing if it does not see the app', { partner: { ...partner, apps: [] } }, 404],
+    ['gets nothing if it may not read', { partner: { ...partner, may: ['report'] } }, 403],
+  ])('%s', async (_, clients, status) => {
+    expect((await answerTo(read, clients)).status).toBe(status);
+  });
+
+  it('gets nothing of an app that is gone, and nobody does, although it still waits', async () => {
+    const crm = { ...shop, appid: 'wxcrm01234567890' };
+    let others: Reply | undefined;
+    const waiting = answerTo(read, { partner: { ...partner, apps: '*' } }, { crm }, async () => {
+      others = await changing.ask('/apps/shop/access-token');
+    });
+    expect((await waiting).status).toBe(404);
+    expect(others?.status).toBe(404);
+  });
+
+  it.each<[string, (old: string) => Promise<Reply>]>([
+    ['a rotation', (old) => changing.ask(`/apps/shop/access-token?rotate_token=${old}`, { token: TOKEN })],
+    ['a report', (token) => changing.post('/apps/shop/access-token/report', { token }, { token: TOKEN })],
+    ['a ticket', () => changing.ask('/apps/shop/ticket?type=jsapi', { token: TOKEN })],
+    ['a page', () => changing.post('/apps/shop/jssdk-config', { url: 'https://shop.example/' }, { token: TOKEN })],
+  ])('gets nothing for %s, either, if it is gone', async (_, asking) => {
+    const { json } = await read();
+    const { status, text } = await answerTo(() => asking(String(json['access_token'])), {});
+    expect([status, text]).toEqual([401, REFUSAL]);
   });
 });
 

@@ -182,6 +182,27 @@ describe('an SDK that asks for a token', () => {
     expect((await sdk(tokenPath(SPLIT))).json['errcode']).toBe(-1);
   });
 
+  it.each([
+    ['its secret', () => tokenPath(SPLIT)],
+    [
+      'the secret that its virtual token was given for',
+      async () => `/cgi-bin/ticket/getticket?access_token=${await virtualToken()}`,
+    ],
+  ])('gets nothing if it loses %s while WeChat is asked', async (_, pathOf) => {
+    const path = await pathOf();
+    if (path.includes('ticket')) await realToken();
+    const { world } = stage.simulator;
+    world.faults.add({ kind: 'slow', milliseconds: 1500, times: 1 });
+    const before = world.calls.length;
+    let isAnswered = false;
+    const waiting = sdk(path).finally(() => (isAnswered = true));
+    await until(() => Promise.resolve(world.calls.length > before));
+    writeFileSync(configuration, JSON.stringify({ clients: { narrow: clients.narrow } }));
+    await until(async () => (await sdk(tokenPath(PROXIED))).json['errcode'] === 40125);
+    expect(isAnswered).toBe(false);
+    expect([40125, 40001]).toContain((await waiting).json['errcode']);
+  });
+
   it('has its answer within three seconds, though WeChat takes longer', async () => {
     stage.simulator.world.faults.add({ kind: 'slow', milliseconds: 4000, path: '/cgi-bin/token', times: 1 });
     const startedAt = performance.now();

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { APPID, type Asking, type Reply, Stage, tokenFor } from './hub.fixture.js';
-import { exchange, exchangeOne } from './wire.fixture.js';
+import { exchange, exchangeOne, textFor } from './wire.fixture.js';
 
 const SHOP = { appid: 'wxshop0123456789', secret: 'shop-secret-4e8f2b7a1c5d9e3f' };
 const CRM = { corpid: 'ww0123456789abcdef', secret: 'crm-secret-1c5d9e3f4e8f2b7a' };
@@ -362,6 +362,15 @@ describe('a method', () => {
     expect((await stage.ask('/access-token')).text).toBe(text);
   });
 
+  it('HEAD has answers without bodies, and the next answer is the next', async () => {
+    for (const path of ['/access-token', '/nowhere', `/${'x'.repeat(3000)}`]) {
+      const head = `HEAD ${path} HTTP/1.1\r\nHost: hub\r\n${AUTHORIZATION()}\r\n\r\n`;
+      const get = `GET /access-token HTTP/1.1\r\nHost: hub\r\n${AUTHORIZATION()}\r\nConnection: close\r\n\r\n`;
+      const [, next] = (await textFor(stage.url, head + get)).split('\r\n\r\n');
+      expect(next).toMatch(/^HTTP\/1\.1 200 OK\r\n/);
+    }
+  });
+
   it('HEAD is for the watchers of machines', async () => {
     for (const path of ['/health/live', '/health/ready']) {
       const reply = await stage.ask(path, { method: 'HEAD', token: null });
@@ -685,6 +694,23 @@ describe('a connection', () => {
     expect(replies.map(({ status }) => status)).toEqual([200, 404, 200, 400, 200]);
     expect(replies.map(({ headers }) => headers.get('x-request-id'))).toEqual(['0', '1', '2', '3', '4']);
     expect(replies[4]?.body).toBe(replies[0]?.body);
+  });
+
+  it('may bring a request behind another that expects to be told to go on, and no answer is mixed up with that', async () => {
+    const first = 'GET /openapi.json HTTP/1.1\r\nHost: hub\r\n\r\n';
+    const expecting = `Host: hub\r\n${AUTHORIZATION()}\r\nExpect: 100-continue\r\n`;
+    const [document, ...others] = await exchange(
+      stage.url,
+      `${first}GET /openapi.json HTTP/1.1\r\n${expecting}\r\n${first}`,
+    );
+    // Whether it would have sent a body nobody knows, so nothing can come behind it.
+    expect(others.map(({ headers, body }) => [headers.get('connection'), body])).toEqual([['close', document?.body]]);
+
+    const report = JSON.stringify({ version: 1 });
+    const length = `Content-Length: ${report.length}\r\nConnection: close\r\n\r\n${report}`;
+    const path = '/apps/default/access-token/report';
+    const replies = await exchange(stage.url, `${first}POST ${path} HTTP/1.1\r\n${expecting}${length}`);
+    expect(replies.map(({ status }) => status)).toEqual([200, 100, 200]);
   });
 
   it('on which a request dribbles in is given up after ten seconds', async () => {

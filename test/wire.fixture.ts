@@ -12,16 +12,23 @@ export interface WireReply {
 
 const PATIENCE_MS = 18_000;
 
+/** What is sent again and again, for as long as the connection is open. */
+interface Dribble {
+  readonly bytes: string;
+  readonly everyMs: number;
+}
+
 /**
  * Sends bytes as they are, which `fetch` would tidy up or refuse, and reads every answer until the other side closes.
  *
- * @param dribble what is sent after that, again and again, for as long as the connection is open.
+ * @param dribble what is sent after that.
  */
-export async function exchange(
-  url: string,
-  bytes: string | Buffer,
-  dribble?: { readonly bytes: string; readonly everyMs: number },
-): Promise<WireReply[]> {
+export async function exchange(url: string, bytes: string | Buffer, dribble?: Dribble): Promise<WireReply[]> {
+  return repliesIn(await textFor(url, bytes, dribble));
+}
+
+/** The same, with all that came back as one text, whatever it is. */
+export async function textFor(url: string, bytes: string | Buffer, dribble?: Dribble): Promise<string> {
   const { hostname, port } = new URL(url);
   const socket = connect(Number(port), hostname);
   const patience = setTimeout(() => socket.destroy(new Error('nobody closed the connection')), PATIENCE_MS);
@@ -36,7 +43,7 @@ export async function exchange(
     clearInterval(dribbling);
     socket.destroy();
   }
-  return repliesIn(Buffer.concat(chunks).toString('latin1'));
+  return Buffer.concat(chunks).toString('latin1');
 }
 
 /** One request whose header lines are sent as they are, over a connection of its own. */

@@ -1,6 +1,7 @@
 import type { Audit } from '../audit/audit.js';
 import type { ClientRequest } from '../auth/client.guard.js';
 import { assertMay, UnknownApp } from '../auth/rights.js';
+import type { Verifier } from '../auth/verifier.js';
 import type { Action } from '../config/hub-file.js';
 import type { CredentialsService } from './credentials.service.js';
 import type { HostedApp } from './hosted-app.js';
@@ -28,4 +29,25 @@ export function appFor(
   assertMay(request.client, action, name);
   if (action !== 'read') audit.assertKept();
   return app;
+}
+
+/** Who looks at a client once more. */
+export interface SecondLook extends Doorkeeper {
+  readonly verifier: Pick<Verifier, 'verify'>;
+}
+
+/**
+ * Looks once more, after a wait: another configuration may have come into force, in which the client is gone, or may less.
+ * @returns whether the app is the same still.
+ * @throws Unauthenticated, and what {@link appFor} throws.
+ */
+export async function isStill(
+  app: HostedApp,
+  keeper: SecondLook,
+  request: ClientRequest,
+  action: Action,
+  name: string,
+): Promise<boolean> {
+  request.client = await keeper.verifier.verify(request);
+  return appFor(keeper, request, action, name) === app;
 }

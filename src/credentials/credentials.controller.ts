@@ -3,13 +3,14 @@ import type { ServerResponse } from 'node:http';
 import type { z } from 'zod';
 import { Audit } from '../audit/audit.js';
 import { ClientGuard, type ClientRequest } from '../auth/client.guard.js';
-import { Forbidden, sees } from '../auth/rights.js';
+import { Forbidden, sees, UnknownApp } from '../auth/rights.js';
+import { Verifier } from '../auth/verifier.js';
 import { DEFAULT_APP } from '../config/configuration.js';
 import type { Client } from '../config/clients.js';
 import type { Action } from '../config/hub-file.js';
 import { MEMBERS, sendLongList } from '../long-list.js';
 import { inTurns } from '../turns.js';
-import { appFor } from './access.js';
+import { appFor, isStill } from './access.js';
 import type { Sender } from './answer.js';
 import { CredentialsService } from './credentials.service.js';
 import { HandOuts, recordOf } from './hand-outs.js';
@@ -34,6 +35,7 @@ export class CredentialsController {
     private readonly handOuts: HandOuts,
     readonly credentials: CredentialsService,
     readonly audit: Audit,
+    readonly verifier: Verifier,
   ) {}
 
   @Get(['access-token', 'access_token'])
@@ -113,6 +115,7 @@ export class CredentialsController {
       requestId: request.requestId,
       ...(errcode !== undefined && { errcode }),
     });
+    await this.confirm(app, request, 'report', name);
     await this.audit.give(request, {
       ...recordOf('report', verdict, credential),
       shown: 'token' in reported ? reported.token : undefined,
@@ -129,7 +132,9 @@ export class CredentialsController {
     @Query({ schema: noQuery }) _query: object,
     @Body({ schema: signBody }) { url }: z.infer<typeof signBody>,
   ): Promise<JssdkConfig> {
-    const config = await this.find(request, 'sign', name).signPage(url);
+    const app = this.find(request, 'sign', name);
+    const config = await app.signPage(url);
+    await this.confirm(app, request, 'sign', name);
     const site = new URL(url).host.slice(0, LONGEST_HOST);
     await this.audit.give(request, { event: 'signing', outcome: 'signed', kind: 'ticket/jsapi', site });
     return config;
@@ -137,5 +142,10 @@ export class CredentialsController {
 
   private find(request: ClientRequest, action: Action, name: string): HostedApp {
     return appFor(this, request, action, name);
+  }
+
+  /** After a wait: by then it may be another app. */
+  private async confirm(app: HostedApp, request: ClientRequest, action: Action, name: string): Promise<void> {
+    if (!(await isStill(app, this, request, action, name))) throw new UnknownApp();
   }
 }

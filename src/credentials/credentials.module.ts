@@ -5,6 +5,7 @@ import { hostname } from 'node:os';
 import { setImmediate as endOfTurn, setTimeout as delay } from 'node:timers/promises';
 import { Audit } from '../audit/audit.js';
 import { AuthModule } from '../auth/auth.module.js';
+import { Verifier } from '../auth/verifier.js';
 import type { Settings } from '../config/environment.js';
 import { WechatClient } from '../wechat/wechat.client.js';
 import { WechatModule } from '../wechat/wechat.module.js';
@@ -24,8 +25,9 @@ import { Store } from './store/store.js';
     RefreshCron,
     {
       provide: HandOuts,
-      inject: [CredentialsService, Audit],
-      useFactory: (credentials: CredentialsService, audit: Audit) => new HandOuts(credentials, audit),
+      inject: [CredentialsService, Audit, Verifier],
+      useFactory: (credentials: CredentialsService, audit: Audit, verifier: Verifier) =>
+        new HandOuts(credentials, audit, verifier),
     },
     {
       provide: CredentialsService,

@@ -154,13 +154,15 @@ export class CredentialsService implements Follower {
   private async exchange(configured: ReadonlyMap<string, App>): Promise<void> {
     const before = this.hosted;
     const apps = new Map<string, HostedApp>();
+    const kept = new Map<string, HostedApp>();
     const hosted = new Map<string, HostedApp>();
     const added: HostedApp[] = [];
     for await (const some of this.inTurns(configured, EXCHANGED_AT_ONCE)) {
       for (const [name, app] of some) {
         const known = before.get(app.identity);
         const one = known ?? new HostedApp(name, app, this.common);
-        if (!known) added.push(one);
+        if (known) kept.set(name, known);
+        else added.push(one);
         apps.set(name, one);
         hosted.set(app.identity, one);
       }
@@ -169,7 +171,11 @@ export class CredentialsService implements Follower {
     for await (const some of this.inTurns(before.values(), EXCHANGED_AT_ONCE)) {
       gone.push(...some.filter((app) => !hosted.has(app.identity)));
     }
-    // What they have under way is stored before anything is read: an app may come back under another configuration.
+    // All in one turn: nobody sees some of them as they were and others as they will be, and nobody is given anything of
+    // those that went, however long what they have under way takes.
+    for (const [name, app] of configured) before.get(app.identity)?.adopt(app, name);
+    this.apps = kept;
+    // It is stored before anything is read: an app may come back under another configuration.
     await Promise.all(gone.map((app) => app.close()));
     // From here on they hear what other hubs write; so nothing is missed while what there is is read.
     this.hosted = hosted;
@@ -179,8 +185,6 @@ export class CredentialsService implements Follower {
       // It says so itself, and lets everybody look when it is back.
       if (!(error instanceof StoreUnreachable)) throw error;
     }
-    // All in one turn: nobody gets to see some of them as they were, and others as they will be.
-    for (const [name, app] of configured) before.get(app.identity)?.adopt(app, name);
     this.apps = apps;
     await this.surroundings.store.forgetBut((name) => this.knows(name));
   }

@@ -2,7 +2,9 @@ import type { Audit } from '../audit/audit.js';
 import type { AuditRecord } from '../audit/record.js';
 import type { ClientRequest } from '../auth/client.guard.js';
 import { Recent } from '../auth/recent.js';
-import { appFor } from './access.js';
+import type { Verifier } from '../auth/verifier.js';
+import type { Action } from '../config/hub-file.js';
+import { appFor, isStill } from './access.js';
 import { type Format, hasVersion, send, type Sender, type Subject, type Times, viewOf } from './answer.js';
 import type { CredentialsService } from './credentials.service.js';
 import type { HostedApp } from './hosted-app.js';
@@ -51,6 +53,7 @@ export class HandOuts {
   constructor(
     readonly credentials: CredentialsService,
     readonly audit: Audit,
+    readonly verifier: Pick<Verifier, 'verify'>,
   ) {}
 
   /** What a target stands for, if it was asked for before. Depends on nothing but the target. */
@@ -69,16 +72,19 @@ export class HandOuts {
 
   /**
    * Answers a read of a client that is known.
-   * @throws UnknownApp, Forbidden, UnknownTicketType, AuditUnavailable, and what obtaining the credential throws.
+   * @throws UnknownApp, Forbidden, UnknownTicketType, AuditUnavailable, and what obtaining the credential throws;
+   *   Unauthenticated, where the client is gone by then.
    */
   async answer(request: ClientRequest, response: Sender, read: Read): Promise<void> {
     const { refused, preferred } = read;
-    const app = appFor(this, request, refused === undefined ? 'read' : 'rotate', read.app);
+    const action: Action = refused === undefined ? 'read' : 'rotate';
+    const app = appFor(this, request, action, read.app);
     const type = read.type === undefined ? undefined : (TYPE_ALIASES[read.type] ?? read.type);
     const source = type === undefined ? app.accessToken : app.ticket(type);
     if (!source) throw new UnknownTicketType(app.ticketTypes);
-    const credential =
-      refused === undefined ? (source.ready ?? (await source.get())) : await app.rotate(source, refused);
+    const ready = refused === undefined ? source.ready : undefined;
+    const credential = ready ?? (await (refused === undefined ? source.get() : app.rotate(source, refused)));
+    if (!ready && !(await isStill(app, this, request, action, read.app))) return this.answer(request, response, read);
     if (this.audit.isOn) {
       const outcome = hasVersion(request, credential) ? 'not-modified' : 'given';
       await this.audit.give(

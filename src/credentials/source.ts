@@ -1,21 +1,12 @@
-import type { Kept, Nature, Need, Ration, Recipe } from '../wechat/platforms/platform.js';
+import type { Kept, Need, Ration } from '../wechat/platforms/platform.js';
 import { LATE_ARRIVAL_MS, WechatError, WechatNonsense } from '../wechat/wechat.error.js';
 import { AllowanceSpent, spend } from './allowance.js';
-import { causeOf } from './chronicle.js';
-import { errorOf, type Failure, failureOf, isForPerson, isPassing, NotTheCredential } from './failure.js';
-import {
-  accept,
-  allArrivedAt,
-  isExclusive,
-  latestBirthOf,
-  standing,
-  withIntent,
-  withoutSettled,
-} from './lost-calls.js';
-import type { Host, Outside, SourceEvent } from './outside.js';
-import { type Credential, deadlineOf, dueOf, type Flaw, freshUntil, otherThan, type Policy, usable } from './policy.js';
+import { failureOf, NotTheCredential } from './failure.js';
+import { accept, allArrivedAt, isExclusive, withIntent } from './lost-calls.js';
+import { type Credential, deadlineOf, type Flaw, freshUntil, otherThan, type Policy, usable } from './policy.js';
+import { isHarmless, type Obstacle, Recollection, SPREAD_MS, STORE_AGAIN_MS } from './recollection.js';
 import { reconciled } from './reconcile.js';
-import { type Entry, type Lease, NOTHING_STORED, type Stored, StoreUnreachable } from './store/store.js';
+import { type Entry, type Stored, StoreUnreachable } from './store/store.js';
 import { Closed, Unavailable } from './unavailable.js';
 
 /** Allows to ask WeChat on a client's word alone, or throws. */
@@ -26,55 +17,10 @@ interface Turn {
   readonly outcome: Promise<Credential>;
 }
 
-/** Why the credential cannot be had for the moment. */
-interface Obstacle {
-  readonly error: unknown;
-  readonly retryAt: number;
-  /** The replica that met it, if that is known. */
-  readonly by?: string;
-}
-
-/** What the store has not been told yet. */
-interface Unsaved {
-  /** The lease under which it came about, which ends with the telling. */
-  readonly lease?: Lease;
-  readonly calledAt?: number;
-  readonly againAt: number;
-  /** From when on another hub, which does not know of it, may have asked WeChat; absent while only a crash would matter. */
-  readonly since?: number;
-}
-
-/** How a credential stands, for those who watch. */
-export interface SourceStatus {
-  readonly credential: Credential | undefined;
-  readonly usable: boolean;
-  readonly failure: Obstacle | undefined;
-  readonly unsaved: boolean;
-  readonly foreignMints: ForeignMints;
-}
-
-/** How often WeChat refused a value that should have been good: somebody else mints for the same account. */
-export interface ForeignMints {
-  readonly count: number;
-  /** Epoch milliseconds of the last time. */
-  readonly lastAt?: number;
-}
-
-/** Clocks are put right by a little all the time; a stored instant that is further ahead is not to be trusted. */
-const CLOCK_SLACK_MS = 5000;
 /** How long to wait for WeChat to see that a life is over, before asking again. */
 const LIFE_ENDS_LATER_MS = [250, 500, 1000];
-const NO_FOREIGN_MINTS: ForeignMints = { count: 0 };
-/** A store that refused a write is tried again this much later. */
-const SAVE_AGAIN_MS = 5000;
-/** While the store is away, it is asked once in this time, for all who want the credential. */
-const STORE_AGAIN_MS = 1000;
 /** Without the store each hub asks by itself: this far apart, since there may be many of them. */
 const ALONE_APART_MS = 10_000;
-/** Where hubs would do the same at the same instant, they do it up to this much later, each at its own. */
-const SPREAD_MS = 1000;
-/** How much later than all others whoever has met what may be wrong at itself alone tries again. */
-const OTHERS_FIRST_MS = 3 * SPREAD_MS;
 /** How long to wait for another hub before looking again, at first; it doubles, up to the next. */
 const LOOK_AGAIN_MS = 50;
 const LOOK_AGAIN_AT_LEAST_MS = 1000;
@@ -87,89 +33,23 @@ class Overtaken extends Error {}
  * policies: find the flaw, take the turn, look again, ask WeChat, keep what is true. The turn is taken twice: among those
  * who ask this hub, and among the hubs that share the store.
  */
-export class Source implements Kept {
-  /** What this hub goes by; the store may know better, and says so when it is asked or when it is heard. */
-  private entry = NOTHING_STORED.entry;
-  private entryRevision = NOTHING_STORED.revision;
+export class Source extends Recollection implements Kept {
   private turn: Turn | undefined;
-  private lease: Lease | undefined;
-  /** When the credential wants to be renewed. */
-  private due = Infinity;
-  private storeAway: Obstacle | undefined;
   /** When it was asked for without the store. */
   private aloneAt: number | undefined;
-  private unsaved: Unsaved | undefined;
-  private isFaultTold = false;
   /** Aborted when something is heard of the credential; there while somebody waits for that. */
   private news: AbortController | undefined;
-  /** The value that WeChat was last seen to refuse. */
-  private condemned: string | undefined;
-  private foreignMints: ForeignMints = NO_FOREIGN_MINTS;
-  /** Since when what failed before may work. */
-  private adoptedAt: number | undefined;
 
-  constructor(
-    private readonly recipe: Recipe,
-    private readonly host: Host,
-    private readonly outside: Outside,
-  ) {}
-
-  /** Which of the credentials of its app it is. */
-  get kind(): string {
-    return this.recipe.kind;
-  }
-
-  /** Under which name the store keeps it. */
-  get name(): string {
-    return this.host.nameOf(this.kind);
-  }
-
-  /** The credential as it stands, usable or not; its life is cut where a call may have ended it early, or may soon. */
-  get current(): Credential | undefined {
-    const { unsaved, nature } = this;
-    const mayBeReplaced = unsaved !== undefined && !isHarmless(nature);
-    // What nobody else knows of they would replace: were this hub to die now, or as soon as they may.
-    return standing(this.entry, nature, mayBeReplaced ? (unsaved.since ?? this.outside.now()) : undefined);
-  }
-
-  get status(): SourceStatus {
-    const credential = this.current;
-    const { failure } = this;
-    return {
-      credential,
-      usable: credential !== undefined && usable(credential, this.outside.now()) === undefined,
-      failure: failure ? obstacleOf(failure) : this.presentTrouble,
-      unsaved: this.isUnsaved,
-      foreignMints: this.foreignMints,
-    };
-  }
-
-  /** Whether it is served, but not stored. */
-  get isUnsaved(): boolean {
-    return this.unsaved !== undefined;
-  }
-
-  /** When there is something to do for the clock; `undefined` for not at all. */
-  get wakeAt(): number | undefined {
+  override get wakeAt(): number | undefined {
     // Whoever has the turn sees to it all, and plans anew at its end.
     if (this.host.isClosed || this.turn) return undefined;
     const at = Math.min(this.unsaved?.againAt ?? Infinity, this.renewalAt);
     return at === Infinity ? undefined : at;
   }
 
-  /** When a new value can be expected, epoch milliseconds. */
-  get renewalAt(): number {
-    return Math.max(this.due, this.obstacle?.retryAt ?? 0);
-  }
-
   /** When it will be too late for what there is to do for the clock. */
   get deadline(): number {
     return deadlineOf(this.current, this.wakeAt ?? Infinity, this.outside.now());
-  }
-
-  /** The revision that this hub goes by. */
-  get revision(): number {
-    return this.entryRevision;
   }
 
   /**
@@ -198,7 +78,8 @@ export class Source implements Kept {
     return this.flawOf(credential, usable) === undefined ? credential : undefined;
   }
 
-  /** For a client that WeChat refused: a credential with another value than `refused`, if WeChat has one.
+  /**
+   * For a client that WeChat refused: a credential with another value than `refused`, if WeChat has one.
    * @param permit asked before WeChat is asked on the client's word alone.
    * @throws Unavailable, or what `permit` throws. The present value stays as it was.
    */
@@ -241,19 +122,12 @@ export class Source implements Kept {
     }
   }
 
-  /** For the clock: does what has become due, if anything; failures are told, not thrown. */
-  async wake(): Promise<void> {
+  /** Failures are told, not thrown. */
+  override async wake(): Promise<void> {
     const now = this.outside.now();
     if (this.unsaved && now >= this.unsaved.againAt && !this.turn) await this.keep(this.entry, this.unsaved);
     if (now >= this.renewalAt) await this.obtain(freshUntil(() => this.due)).catch(() => undefined);
     this.host.plan(this);
-  }
-
-  /** For a configuration that changed: what failed before may work now. */
-  adopt(): void {
-    if (!this.failure) return;
-    this.adoptedAt = this.outside.now();
-    this.reckon();
   }
 
   /** For when the app is closed: ends with the call under way, its outcome stored, or with that of another hub if it is waited for. */
@@ -531,199 +405,6 @@ export class Source implements Kept {
     const calledAt = isExclusive(this.nature) ? this.entry.intents?.at(-1) : undefined;
     return this.keep(entry, { lease, ...(calledAt !== undefined && { calledAt }) });
   }
-
-  /** Gives an entry to the store, and if that cannot be now, later: it holds here all the same. */
-  private async keep(entry: Entry, { lease, calledAt }: Omit<Unsaved, 'againAt'> = {}): Promise<void> {
-    const { store } = this.outside;
-    const { revision } = this;
-    // Under a lease it is handed out only when it is written.
-    if (!lease) this.remember({ entry, revision });
-    // If a lease is gone before its time, another hub may have asked at the same time; if it has run out, only later.
-    const mayCollide = lease !== undefined && this.outside.now() < lease.until;
-    try {
-      const { kept, stored, fault, heldForMs } = await (lease
-        ? store.commit(lease, entry, mayCollide ? calledAt : undefined)
-        : store.put(this.name, revision, entry));
-      if (lease) this.lease = undefined;
-      // Without a lease, much may have been learned since it was asked.
-      else if (this.revision !== revision && stored.revision < this.revision) return;
-      if (kept) {
-        this.take(stored, fault);
-      } else {
-        if (lease) this.remember({ entry, revision });
-        this.settle(stored, heldForMs);
-      }
-    } catch (error) {
-      if (!(error instanceof StoreUnreachable)) throw error;
-      if (lease) {
-        this.lease = undefined;
-        this.remember({ entry, revision });
-      }
-      const now = this.outside.now();
-      const since = Math.min(this.unsaved?.since ?? Infinity, lease?.until ?? now);
-      this.unsaved = {
-        againAt: now + SAVE_AGAIN_MS,
-        since,
-        ...(lease && { lease }),
-        ...(calledAt !== undefined && { calledAt }),
-      };
-    }
-    this.reckon();
-  }
-
-  /** Takes over what the store has now by our own writing. */
-  private take(stored: Stored, fault: Error | undefined): void {
-    this.remember(stored);
-    if (fault) {
-      if (!this.isFaultTold) this.tell({ event: 'unsaved', error: fault });
-      this.unsaved = { againAt: this.outside.now() + SAVE_AGAIN_MS };
-    } else {
-      if (this.isFaultTold) this.tell({ event: 'saved-again' });
-      this.unsaved = undefined;
-    }
-    this.isFaultTold = fault !== undefined;
-  }
-
-  /** Takes over what the store says, unless we know better. */
-  private learn(told: Stored, seen: number | undefined): void {
-    this.storeAway = undefined;
-    const { entry, revision } = this;
-    // Old news, and not a store that has forgotten: what is known is newer than the question.
-    if (told.revision < revision && seen !== revision) return;
-    const isAhead = isOfTheFuture(told.entry, this.outside.now());
-    // How long a value has lived that is remembered here, too, is known, wherever a clock was moved to.
-    const isUndated = isAhead && told.entry.credential?.value !== entry.credential?.value;
-    const stored = isUndated ? { ...told, entry: undated(told.entry, this.outside.now()) } : told;
-    if (!this.unsaved && stored.revision === revision && isSame(stored.entry, entry)) return;
-    const mayBeNext = !this.unsaved && stored.revision > revision && isAhead === isUndated;
-    const isNext = mayBeNext && mayFollow(stored.entry, entry, this.nature);
-    const { failure } = this;
-    if (isNext) this.remember(stored);
-    else this.settle(stored);
-    this.tellOfOthers(failure);
-    this.reckon();
-  }
-
-  /** Says what another hub has met, as far as that is news: whoever looks into this one's log may not have that one's. */
-  private tellOfOthers(before: Failure | undefined): void {
-    const { failure } = this;
-    if (!failure) {
-      if (before) this.tell({ event: 'failure-over' });
-      return;
-    }
-    const { error, retryAt, by } = obstacleOf(failure);
-    // Where all of them meet the same, each try is told by the one that makes it.
-    if (before && causeOf(errorOf(before)) === causeOf(error)) return;
-    this.tell({ event: 'failure-heard', by, error, retryAt, usable: this.status.usable });
-  }
-
-  /** Where two memories differ and neither comes of the other, finds what is true; the store is told if need be. */
-  private settle(stored: Stored, heldForMs = 0): void {
-    const entry = reconciled(this.entry, stored.entry, this.nature);
-    this.remember({ entry, revision: stored.revision });
-    // All hubs come to this at the same moment, and one of them is enough.
-    const since = this.outside.now();
-    const againAt = since + heldForMs + this.outside.random() * SPREAD_MS;
-    this.unsaved = entry === stored.entry ? undefined : { againAt, since };
-  }
-
-  private remember(stored: Stored): void {
-    const { revision } = stored;
-    const entry = withoutSettled(stored.entry);
-    const { credential } = entry;
-    const isCondemned = credential && credential.value === this.condemned && !credential.refused;
-    this.entryRevision = revision;
-    this.entry = isCondemned ? { ...entry, credential: { ...credential, refused: true } } : entry;
-  }
-
-  /** Works out anew when the credential wants to be renewed. */
-  private reckon(): void {
-    const { credential, askAgainAt = 0, intents, failure } = this.entry;
-    const luck = this.outside.random();
-    this.due = credential ? Math.max(dueOf(credential, luck), askAgainAt + luck * SPREAD_MS) : Infinity;
-    // A call is under way, or was lost: once it must have arrived, another one puts things right. Not before that, though
-    // the credential may be due: whoever made the call has the lease.
-    if (intents) this.due = allArrivedAt(this.entry) + luck * SPREAD_MS;
-    if (failure) {
-      const againAt = this.failure ? this.againAfter(failure) + luck * SPREAD_MS : this.outside.now();
-      this.due = Math.min(this.due, againAt);
-    }
-    this.host.plan(this);
-  }
-
-  /** What failed last, unless something has changed since that may have mended it. */
-  private get failure(): Failure | undefined {
-    const { failure } = this.entry;
-    if (!failure || failure.at <= (this.adoptedAt ?? -Infinity)) return undefined;
-    return failure.at <= this.host.startedAt && !isPassing(failure) ? undefined : failure;
-  }
-
-  /** That the store was away, as long as it was asked lately: nobody asks it again for what is not due. */
-  private get presentTrouble(): Obstacle | undefined {
-    const { storeAway } = this;
-    return storeAway && this.outside.now() < storeAway.retryAt + STORE_AGAIN_MS ? storeAway : undefined;
-  }
-
-  private get obstacle(): Obstacle | undefined {
-    const { failure, storeAway } = this;
-    if (!failure || (storeAway && storeAway.retryAt > failure.retryAt)) return storeAway;
-    return { ...obstacleOf(failure), retryAt: this.againAfter(failure) };
-  }
-
-  /** Whoever has met what a person has to mend lets others go first: they may have another secret, or another way out. */
-  private againAfter(failure: Failure): number {
-    const isOurs = failure.by === this.outside.replica;
-    return failure.retryAt + (isOurs && isForPerson(failure) ? OTHERS_FIRST_MS : 0);
-  }
-
-  private tell(event: SourceEvent): void {
-    this.host.tell(this.kind, event);
-  }
-
-  private get nature(): Nature {
-    return this.recipe.nature;
-  }
-}
-
-function obstacleOf(failure: Failure): Obstacle {
-  const { retryAt, by } = failure;
-  return { error: errorOf(failure), retryAt, ...(by !== undefined && { by }) };
-}
-
-/** Whether the clock went back since the value was stored. */
-function isOfTheFuture({ credential }: Entry, now: number): boolean {
-  return credential !== undefined && credential.issuedAt > now + CLOCK_SLACK_MS;
-}
-
-/** The entry without its value, of which nobody knows how long it has lived. The version still counts. */
-function undated(entry: Entry, now: number): Entry {
-  const { credential } = entry;
-  return { ...entry, ...(credential && { credential: { ...credential, value: '', issuedAt: now, expiresAt: 0 } }) };
-}
-
-/** Whether two entries hold the same credential, as far as instants can be told from one clock to another. */
-function isSame({ credential: one }: Entry, { credential: other }: Entry): boolean {
-  return one?.value === other?.value && Math.abs((one?.expiresAt ?? 0) - (other?.expiresAt ?? 0)) <= CLOCK_SLACK_MS;
-}
-
-/** Whether an entry can have been written by somebody who knew the one before: a store that lost it may tell otherwise. */
-function mayFollow({ credential }: Entry, { credential: before }: Entry, { repeats }: Nature): boolean {
-  if (!before) return true;
-  if (!credential || credential.version < before.version) return false;
-  if (credential.value !== before.value) return credential.issuedAt >= before.issuedAt;
-  // The life of a value grows only where WeChat says so, or where it outlived the birth that was taken for its own; but
-  // it did not begin after it was met.
-  if (repeats === 'life-left') return true;
-  if (latestBirthOf(credential) > latestBirthOf(before) + CLOCK_SLACK_MS) return false;
-  return before.births !== undefined || credential.expiresAt <= before.expiresAt + CLOCK_SLACK_MS;
-}
-
-/**
- * Whether asking does no harm to anybody, however many ask and know nothing of each other. A value that is repeated with a
- * full life is not of that kind: who is told it later would take it for younger than it is.
- */
-function isHarmless(nature: Nature): boolean {
-  return nature.repeats === 'life-left' || (nature.repeats === undefined && !isExclusive(nature));
 }
 
 /** An entry as it stands, but with the doubts that there were before. */

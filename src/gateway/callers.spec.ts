@@ -32,7 +32,8 @@ function hub() {
     ['crm', app(CRM.appid, 'wecom', 'crm-token')],
     ['empty', app('wxempty', 'wechat')],
   ]);
-  const secrets = new IssuedSecrets({ current: { clients: new Map(clients.map((one) => [one.name, one])) } });
+  const configuration = { current: { clients: new Map(clients.map((one) => [one.name, one])) } };
+  const secrets = new IssuedSecrets(configuration);
   const virtualTokens = new VirtualTokens({
     secrets,
     appSecret: (name) => all.get(name)?.secret,
@@ -40,7 +41,7 @@ function hub() {
   });
   const clock = { now: () => state.now, drift: () => 0 };
   const callers = new Callers({ all, clock, app: (name) => all.get(name) }, secrets, virtualTokens);
-  return { state, all, callers };
+  return { state, all, callers, configuration };
 }
 
 /** What somebody is told, instead of who he is. */
@@ -100,6 +101,16 @@ describe('who shows a token', () => {
     state.now += LIFE_MS;
     callers.remember(shop(callers), credential('70_newer', state.now + LIFE_MS));
     expect(said(() => callers.byToken('wechat', '70_older'))).toBe('40001 unknownToken');
+  });
+
+  it('is, by a token that it was given before, what the present configuration makes of it', () => {
+    const { callers, state, configuration } = hub();
+    callers.remember(shop(callers), credential('70_older', state.now + LIFE_MS));
+    const present = client('legacy', { shop: SHOP.secret });
+    configuration.current = { clients: new Map([['legacy', present]]) };
+    expect(callers.byToken('wechat', '70_older').client).toBe(present);
+    configuration.current = { clients: new Map() };
+    expect(callers.byToken('wechat', '70_older')).not.toHaveProperty('client');
   });
 
   it('is nobody in particular if several were given it', () => {

@@ -28,6 +28,14 @@ interface Bearer {
   readonly app: string;
 }
 
+/** To whom a token of WeChat's own was given. */
+interface Given {
+  /** The client, and the secret that it showed, by its digest; absent where several were given it: nobody can tell who shows it. */
+  readonly to?: { readonly client: string; readonly digest: string };
+  readonly app: string;
+  readonly endsAt: number;
+}
+
 /** What somebody who wants a token says of himself. */
 export interface Introduction {
   readonly appid: string | undefined;
@@ -41,7 +49,7 @@ const OWNERS_GOOD_FOR_MS = 1000;
 /** Tells who shows a secret or a token, in the order in which WeChat finds fault. */
 export class Callers {
   /** WeChat's own tokens that clients were given, with the end of their lives; in that order, nearly. */
-  private readonly given = new Map<string, Bearer & { readonly endsAt: number }>();
+  private readonly given = new Map<string, Given>();
 
   /** The apps by their tokens, as they were a moment ago. */
   private owners: { readonly at: number; readonly byToken: ReadonlyMap<string, Bearer> } = {
@@ -73,7 +81,7 @@ export class Callers {
     if (!token) throw new Saying(dialect, 'noToken');
     const holder = this.virtualTokens.read(token);
     if (holder === 'expired') throw new Saying(dialect, 'expiredToken');
-    const known = holder ?? this.given.get(token) ?? this.ownerOf(token);
+    const known = holder ?? this.givenTo(token) ?? this.ownerOf(token);
     const app = known && this.credentials.app(known.app);
     if (!app) throw new Saying(dialect, 'unknownToken');
     return {
@@ -92,16 +100,23 @@ export class Callers {
   }
 
   /** Remembers who was given a token of WeChat's own, as long as it lives. */
-  remember({ client, name }: SecretCaller, { value, expiresAt: endsAt }: Credential): void {
+  remember({ client: { name: client }, digest, name }: SecretCaller, { value, expiresAt: endsAt }: Credential): void {
     const now = this.credentials.clock.now();
     for (const [old, { endsAt: oldEndsAt }] of this.given) {
       if (oldEndsAt > now) break;
       this.given.delete(old);
     }
     const before = this.given.get(value);
-    // Of a token that several were given nobody can tell who shows it.
-    const isHis = before === undefined || before.client?.name === client.name;
-    this.given.set(value, { ...(isHis && { client }), app: name, endsAt });
+    const isHis = before === undefined || before.to?.client === client;
+    this.given.set(value, { ...(isHis && { to: { client, digest } }), app: name, endsAt });
+  }
+
+  /** Who was given a token, as he is configured now; if the secret that he showed is revoked, he is nobody in particular. */
+  private givenTo(token: string): Bearer | undefined {
+    const given = this.given.get(token);
+    if (!given) return undefined;
+    const holder = given.to && this.secrets.withDigest(given.to.digest);
+    return { ...(holder && { client: holder.client }), app: given.app };
   }
 
   private isKnown(dialect: Dialect, appid: string): boolean {

@@ -110,9 +110,12 @@ export class TokenController {
     }
     if (!client.may.has('read')) throw new Forbidden();
     const credential = await within(ANSWER_WITHIN_MS, this.presentToken(caller, request, asked), slow(dialect));
+    // That may have taken a moment, and another configuration may have come into force.
+    const present = this.callers.bySecret(dialect, asked);
+    if (present.app !== app || !present.client.may.has('read')) throw new Forbidden();
     const { value, version } = credential;
     await this.audit.give(request, { event: 'hand-out', outcome: 'given', kind: 'access-token', version, value });
-    this.callers.remember(caller, credential);
+    this.callers.remember(present, credential);
     this.earlyReturns.remember(client, name, version);
     return { access_token: value, expires_in: this.secondsLeft(credential) };
   }
@@ -133,7 +136,8 @@ export class TokenController {
 
   private async giveTicket(request: ClientRequest, dialect: Dialect, type: string | undefined): Promise<object> {
     const { path = '' } = targetOf(request) ?? {};
-    const { client, name, app } = this.callers.byToken(dialect, queryOf(request).get('access_token') ?? undefined);
+    const token = queryOf(request).get('access_token') ?? undefined;
+    const { client, name, app } = this.callers.byToken(dialect, token);
     Object.assign(request, { about: name, ...(client && { client }) });
     if (client) {
       this.budgets.take(client);
@@ -142,6 +146,10 @@ export class TokenController {
     const source = type === undefined || app.dialect !== dialect ? undefined : app.ticket(type);
     if (!source) throw new Saying(dialect, 'wrongTicketType');
     const credential = await within(ANSWER_WITHIN_MS, source.get(), slow(dialect));
+    // As above; a token of which nobody knows whose it is may have been replaced, for this very ticket.
+    const present = client && this.callers.byToken(dialect, token).client;
+    if (this.credentials.app(name) !== app) throw new Forbidden();
+    if (present) assertMayCall(present, path);
     const { value, version } = credential;
     await this.audit.give(request, { event: 'hand-out', outcome: 'given', kind: `ticket/${type}`, version, value });
     return { errcode: 0, errmsg: 'ok', ticket: value, expires_in: this.secondsLeft(credential) };

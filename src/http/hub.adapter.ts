@@ -118,7 +118,11 @@ export class HubAdapter extends ExpressAdapter {
     server.maxConnections = maxConnections;
     server.setTimeout(CONNECTION_BOUNDS.stuckMs);
     server
-      // Expectations other than 100-continue may be passed over (RFC 9110 §10.1.1).
+      .on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
+        letGoOn(response);
+        answer(request, response);
+      })
+      // Other expectations may be passed over (RFC 9110 §10.1.1).
       .on('checkExpectation', answer)
       .on('connect', (_request: IncomingMessage, socket: Duplex) => {
         writeProblem(socket, PROBLEMS.methodNotAllowed, 'Allow: GET');
@@ -352,6 +356,18 @@ function writeProblem(socket: Duplex, kind: Problem, ...headers: string[]): void
   );
   // The other side may leave its half of the connection open, for good.
   setTimeout(() => socket.destroy(), LINGER_MS).unref();
+}
+
+/**
+ * Tells a client that waits for it to send its body. Not before it is its turn: Node would put that in between head and
+ * body of the answer.
+ */
+function letGoOn(response: ServerResponse): void {
+  const tell = (): void => {
+    if (!response.headersSent) response.writeContinue();
+  };
+  if (response.socket) tell();
+  else response.once('socket', tell);
 }
 
 /** Certificate, key and demands in Node's words. */

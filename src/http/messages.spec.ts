@@ -1,7 +1,7 @@
 import { jest } from '@jest/globals';
 import { once } from 'node:events';
 import { createServer, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, connect } from 'node:net';
 import { HubResponse } from './messages.js';
 
 let server: Server;
@@ -49,6 +49,25 @@ describe('an answer whose head and body are there at once', () => {
     answer = (response) => response.writeHead(...(wholeOf('a token').slice(0, 2) as [number, string[]])).end('a token');
     await ask();
     expect(pieces).toBe(2);
+  });
+
+  it.each([
+    ['to HEAD', 'HEAD', 200],
+    ['of the status 304', 'GET', 304],
+  ])('has no body if it is %s, and the next answer begins behind its head', async (_, method, status) => {
+    const [, head, body] = wholeOf('a token');
+    answer = (response) => response.sendWhole(response.req.url === '/bare' ? status : 200, head, body);
+    const socket = connect((server.address() as AddressInfo).port, '127.0.0.1');
+    let told = '';
+    socket.setEncoding('latin1').on('data', (piece: string) => (told += piece));
+    socket.write(`${method} /bare HTTP/1.1\r\nHost: hub\r\n\r\n`);
+    await once(socket, 'data');
+    socket.write('GET / HTTP/1.1\r\nHost: hub\r\nConnection: close\r\n\r\n');
+    await once(socket, 'close');
+    const [bare, next, ...behind] = told.split('\r\n\r\n');
+    expect(bare).toContain(`HTTP/1.1 ${status}`);
+    expect(next).toMatch(/^HTTP\/1\.1 200/);
+    expect(behind).toEqual(['a token']);
   });
 
   it('says what every answer says, and what was set before', async () => {

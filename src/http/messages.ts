@@ -64,9 +64,9 @@ export class HubResponse extends ServerResponse {
    */
   sendWhole(status: number, head: string[], body: string): void {
     this.writeHead(status, head);
-    const kept = this as unknown as { _header: unknown };
-    // What is kept is written as Latin-1.
-    if (typeof kept._header === 'string' && ASCII.test(body)) {
+    const kept = this as unknown as { readonly _hasBody: unknown; _header: unknown };
+    // Behind the head of an answer to HEAD, or of a 304, the next answer begins. What is kept is written as Latin-1.
+    if (kept._hasBody === true && typeof kept._header === 'string' && ASCII.test(body)) {
       kept._header += body;
       this.end();
     } else {

@@ -7,7 +7,7 @@ import { causeOf } from '../credentials/chronicle.js';
 import type { HubEvent } from '../credentials/journal.js';
 import { secondsLeft } from '../credentials/policy.js';
 import type { HostedApp } from '../credentials/hosted-app.js';
-import type { SourceStatus } from '../credentials/source.js';
+import type { SourceStatus } from '../credentials/recollection.js';
 import { inTurns } from '../turns.js';
 import { AnswerCounts, type Answered, NONE } from './answer-counts.js';
 import { DayCount } from './day-count.js';
