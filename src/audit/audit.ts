@@ -7,15 +7,11 @@ import { AuditKeys } from './keys.js';
 import type { AuditRecord } from './record.js';
 import { StdoutSink } from './sink.js';
 import { Strangers } from './strangers.js';
-import { type AuditEvent, type AuditStatus, NotRecorded, Trail } from './trail.js';
+import { type AuditEvent, type AuditStatus, AuditUnavailable, Trail } from './trail.js';
 
-/** An audit is required, and there is none: nobody is given anything. */
-export class AuditUnavailable extends Error {
-  constructor() {
-    super('What is handed out cannot be recorded at the moment.');
-    this.name = 'AuditUnavailable';
-  }
-}
+export { AuditUnavailable } from './trail.js';
+
+const NOTHING_TO_RECORD = Promise.resolve();
 
 /** What the audit needs of the rest of the hub. */
 export interface Witness {
@@ -79,14 +75,8 @@ export class Audit {
    * Before a client is given something: ends when that is recorded, or need not be.
    * @throws AuditUnavailable when it has to be, and cannot.
    */
-  async give(request: ClientRequest, record: AuditRecord): Promise<void> {
-    if (!this.trail) return;
-    try {
-      await this.trail.append(record, this.askedIn(request));
-    } catch (error) {
-      if (!(error instanceof NotRecorded)) throw error;
-      if (this.trail.status.isRequired) throw new AuditUnavailable();
-    }
+  give(request: ClientRequest, record: AuditRecord): Promise<void> {
+    return this.trail ? this.trail.give(record, this.askedIn(request)) : NOTHING_TO_RECORD;
   }
 
   /** Of whatever else there is to record: ends when it is recorded, or cannot be. */

@@ -6,7 +6,7 @@ import { NOTHING_YET } from './chain.js';
 import { AuditKeys } from './keys.js';
 import type { AuditRecord } from './record.js';
 import { Sink, type Written } from './sink.js';
-import { type AuditEvent, NotRecorded, Trail } from './trail.js';
+import { type AuditEvent, AuditUnavailable, Trail } from './trail.js';
 import { Verifier } from './verifier.js';
 
 const keys = new AuditKeys(new Secret(newKey()));
@@ -50,14 +50,14 @@ let told: AuditEvent[];
 let trail: Trail;
 
 /** A chain that begins on the disk as it is. */
-const begun = (): Trail =>
+const begun = (isRequired = false): Trail =>
   new Trail({
     sink: disk,
     keys,
     last: NOTHING_YET,
     ending: { isLineEnded: true },
     replica: 'hub-1',
-    isRequired: false,
+    isRequired,
     tell: (event) => told.push(event),
   });
 
@@ -74,7 +74,7 @@ const handOut = (app: string): AuditRecord => ({ event: 'hand-out', outcome: 'gi
 const append = (app: string): Promise<string> =>
   trail.append(handOut(app)).then(
     () => 'recorded',
-    (error: unknown) => (error instanceof NotRecorded ? 'lost' : String(error)),
+    (error: unknown) => (error instanceof AuditUnavailable ? 'lost' : String(error)),
   );
 const appsIn = (text: string): unknown[] =>
   text
@@ -171,6 +171,15 @@ describe('a trail', () => {
       ),
       { numRuns: 60 },
     );
+  });
+
+  it('lets everybody go on where there can be no record, unless one is required', async () => {
+    const given = (by: Trail): Promise<void> => by.give({ event: 'hand-out', outcome: 'given' }, '"client":"web"');
+    await given(trail);
+    expect(disk.text).toContain('"client":"web"');
+    disk.room = 0;
+    await given(trail);
+    await expect(given(begun(true))).rejects.toThrow(AuditUnavailable);
   });
 
   it('tells of a disk that is full once, and once that it is not', async () => {

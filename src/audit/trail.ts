@@ -35,19 +35,27 @@ export interface AuditStatus {
   readonly trouble?: { readonly since: number; readonly reason: string };
 }
 
-/** A record could not be written, or not in time. */
-export class NotRecorded extends Error {}
+/** A record could not be written, or not in time: where one is required, nobody is given anything. */
+export class AuditUnavailable extends Error {
+  constructor() {
+    super('What is handed out cannot be recorded at the moment.');
+    this.name = 'AuditUnavailable';
+  }
+}
 
 /** Records that are written together, as the members of their lines; all are, or none is known to be. */
 class Batch {
   readonly records: string[] = [];
   readonly written: Promise<void>;
-  private settle: { readonly resolve: () => void; readonly reject: (error: NotRecorded) => void } | undefined;
+  /** The same for those who may go on without a record, where none is required: one for all of them. */
+  readonly given: Promise<void>;
+  private settle: { readonly resolve: () => void; readonly reject: (error: AuditUnavailable) => void } | undefined;
 
-  constructor() {
+  constructor(isRequired: boolean) {
     this.written = new Promise((resolve, reject) => (this.settle = { resolve, reject }));
     // Whoever waits hears of it; nobody may.
-    this.written.catch(() => undefined);
+    const anyway = this.written.catch(() => undefined);
+    this.given = isRequired ? this.written : anyway;
   }
 
   keep(): void {
@@ -55,7 +63,7 @@ class Batch {
   }
 
   giveUp(): void {
-    this.settle?.reject(new NotRecorded());
+    this.settle?.reject(new AuditUnavailable());
   }
 }
 
@@ -95,7 +103,7 @@ const MOST_WAITING = 20_000;
 export class Trail {
   private last: Link;
   private ending: Ending;
-  private waiting = new Batch();
+  private waiting: Batch;
   /** Records that are given again and again are written out once. */
   private readonly texts = new WeakMap<AuditRecord, string>();
   private writing: Promise<void> | undefined;
@@ -109,6 +117,7 @@ export class Trail {
   constructor(private readonly surroundings: Surroundings) {
     this.last = surroundings.last;
     this.ending = surroundings.ending;
+    this.waiting = new Batch(surroundings.isRequired);
     this.signature = membersOf({ replica: surroundings.replica });
   }
 
@@ -126,19 +135,33 @@ export class Trail {
    * Ends when the record is written.
    * @param record once given, it does not change.
    * @param asked who asked for it, where that is not in it: members of the line, as they stand in JSON.
-   * @throws NotRecorded when it cannot be, or not in time.
+   * @throws AuditUnavailable when it cannot be, or not in time.
    */
   append(record: AuditRecord, asked?: string): Promise<void> {
+    return this.add(record, asked).written;
+  }
+
+  /**
+   * Ends when the record is written, or need not be.
+   * @throws AuditUnavailable when it has to be, and cannot.
+   */
+  give(record: AuditRecord, asked: string): Promise<void> {
+    return this.add(record, asked).given;
+  }
+
+  private add(record: AuditRecord, asked: string | undefined): Batch {
     const { waiting } = this;
     if (this.isStalled || waiting.records.length >= MOST_WAITING) {
       this.failures += 1;
       this.lose(1, 'more comes than can be written');
-      return Promise.reject(new NotRecorded());
+      const refused = new Batch(this.surroundings.isRequired);
+      refused.giveUp();
+      return refused;
     }
     const members = `${this.time()},${this.textOf(record)}`;
     waiting.records.push(asked === undefined ? members : `${members},${asked}`);
     this.start();
-    return waiting.written;
+    return waiting;
   }
 
   /** Writes what waits, and ends. */
@@ -179,7 +202,7 @@ export class Trail {
   /** What waits; what comes from now on waits for the batch after that. */
   private next(): Batch {
     const { waiting } = this;
-    this.waiting = new Batch();
+    this.waiting = new Batch(this.surroundings.isRequired);
     return waiting;
   }
 

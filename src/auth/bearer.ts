@@ -52,9 +52,9 @@ export function authorizationIn(rawHeaders: readonly string[]): string {
 export function valuesOf(rawHeaders: readonly string[], name: string): string[] {
   const values: string[] = [];
   for (let i = 0; i < rawHeaders.length; i += 2) {
-    const [written = '', value = ''] = [rawHeaders[i], rawHeaders[i + 1]];
+    const written = rawHeaders[i] ?? '';
     // Most have another length, which is told at once.
-    if (written.length === name.length && written.toLowerCase() === name) values.push(value);
+    if (written.length === name.length && written.toLowerCase() === name) values.push(rawHeaders[i + 1] ?? '');
   }
   return values;
 }

@@ -161,7 +161,7 @@ describe('the keys of a client in the configuration file', () => {
     ['key: { publicKey: { file: web.pem }, env: OLD }', /^\.key: must be /],
     ['key: [{ env: OLD }]', /^\.key: must be /],
     ['key: { env: OLD }, keys: [{ env: NEW }]', /^\.key: is there beside keys: one of them must go$/],
-    ['may: [read]', /^\.key: is missing$/],
+    ['may: [read]', /^\.key: is missing; a client of SDKs alone needs none once it has a secret/],
     ['keys: []', /^\.keys: must be one or two$/],
     ['keys: [{ env: OLD }, { env: NEW }, { file: web.pem }]', /^\.keys: must be one or two$/],
     ['keys: { env: OLD }', /^\.keys: must be a list$/],

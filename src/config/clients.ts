@@ -49,6 +49,8 @@ export interface KeySetAddress extends Upstream {
   readonly tokenFile?: string;
 }
 
+const NO_KEY =
+  'is missing; a client of SDKs alone needs none once it has a secret (npm run secret -- issue --client … --app …)';
 const ENVIRONMENT_CLIENT_MAY: ReadonlySet<Action> = new Set<Action>(['read', 'rotate', 'report', 'sign']);
 
 /** Where keys are, and how strictly they are looked at. */
@@ -86,7 +88,7 @@ export class ClientReader {
     if (!hasKeys && secrets.size > 0) {
       if (isNamed) this.found.set(name, { name, keys: [], ...rights });
     } else if (!hasKeys || (key && keys)) {
-      this.faults.add(`${setting}.key`, key ? 'is there beside keys: one of them must go' : 'is missing');
+      this.faults.add(`${setting}.key`, key ? 'is there beside keys: one of them must go' : NO_KEY);
     } else if (key && 'jwks' in key) {
       const issuer = this.issuer(key, `${setting}.key`);
       if (!issuer || !isNamed) return;

@@ -278,7 +278,7 @@ export abstract class Recollection implements Renewed {
   }
 
   /** Whoever has met what a person has to mend lets others go first: they may have another secret, or another way out. */
-  private againAfter(failure: Failure): number {
+  protected againAfter(failure: Failure): number {
     const isOurs = failure.by === this.outside.replica;
     return failure.retryAt + (isOurs && isForPerson(failure) ? OTHERS_FIRST_MS : 0);
   }

@@ -362,9 +362,14 @@ export class Source extends Recollection implements Kept {
     }
     const failure = failureOf(cause, this.failure, now, this.outside.random());
     // What failed may be the credential that this one is made with: its chain of tries is ours.
-    const { retryAt } = error instanceof Unavailable ? error : failure;
-    await this.conclude({ ...after, failure: { ...failure, retryAt, by: this.outside.replica } }, before);
+    const met = {
+      ...failure,
+      retryAt: error instanceof Unavailable ? error.retryAt : failure.retryAt,
+      by: this.outside.replica,
+    };
+    await this.conclude({ ...after, failure: met }, before);
     const { usable } = this.status;
+    const retryAt = this.againAfter(met);
     this.tell({ event: 'failed', flaw, error: cause, retryAt, usable });
     return { error: cause, retryAt };
   }

@@ -54,7 +54,8 @@ const HOST = /^[\w.~%!$&'()*+,;=:[\]-]*$/;
 
 /** Whether it has what RFC 9112 (§2.3, §3.2) wants of every request, and Node lets pass. */
 function isProper({ httpVersion, rawHeaders, url = '' }: IncomingMessage): boolean {
-  const [host, ...others] = valuesOf(rawHeaders, 'host');
-  if (others.length > 0 || !HOST.test(host ?? '') || url.includes('#')) return false;
+  const hosts = valuesOf(rawHeaders, 'host');
+  const host = hosts[0];
+  if (hosts.length > 1 || !HOST.test(host ?? '') || url.includes('#')) return false;
   return httpVersion === '1.0' || (httpVersion === '1.1' && host !== undefined);
 }
