@@ -34,6 +34,16 @@ describe('what a hub remembers and what the store shows', () => {
     expect(reconciled(ours, theirs, classic)).toBe(theirs);
   });
 
+  it('are the same thing where the store has the value of a call that the hub only knows of: that is no other call', () => {
+    const theirs = asked('B', 60, { version: 2 });
+    for (const ms of [-SLACK_MS, 0, SLACK_MS]) {
+      expect(reconciled({ ...asked('A', 0), intents: [NOW + 60_000 + ms] }, theirs, classic)).toBe(theirs);
+    }
+    const later = NOW + 60_000 + SLACK_MS + 1;
+    const { intents } = reconciled({ ...asked('A', 0), intents: [later] }, theirs, classic);
+    expect(intents).toEqual([later]);
+  });
+
   it('are settled by the store where the hub knows nothing, and by the hub where the store has forgotten', () => {
     const entry = asked('A', 0);
     expect(reconciled({}, entry, classic)).toBe(entry);

@@ -14,14 +14,18 @@ const SLACK_MS = 100;
 export function reconciled(ours: Entry, theirs: Entry, nature: Nature): Entry {
   const credential = believed(ours.credential, theirs.credential);
   const isOurs = credential !== undefined && credential !== theirs.credential;
-  const doubts = [...(theirs.intents ?? [])];
+  const isOf = ({ credential: known }: Entry): boolean => credential !== undefined && credential.value === known?.value;
+  // Who does not know the credential may know of the call that brought it, at the same instant by another clock.
+  const isOther = (at: number): boolean => Math.abs(at - (credential?.issuedAt ?? -Infinity)) > SLACK_MS;
+  const doubts = (theirs.intents ?? []).filter((at) => isOf(theirs) || isOther(at));
   const doubt = (at: number): void => {
     if (!doubts.some((other) => Math.abs(other - at) < SLACK_MS)) doubts.push(at);
   };
   // What was asked after the credential, and came to nothing that we know of, may have been forgotten there; of a
   // credential that we know, so may be every doubt that there is about it.
-  const isKnown = credential !== undefined && credential.value === ours.credential?.value;
-  for (const at of ours.intents ?? []) if (isKnown || at > (credential?.issuedAt ?? 0)) doubt(at);
+  for (const at of ours.intents ?? []) {
+    if (isOf(ours) || (at > (credential?.issuedAt ?? 0) && isOther(at))) doubt(at);
+  }
   if (isUnclear(ours.credential, theirs.credential, nature)) doubt(credential?.issuedAt ?? 0);
   const isSpent = (ours.spent?.at(-1) ?? 0) > (theirs.spent?.at(-1) ?? 0) + SLACK_MS;
   if (!isOurs && doubts.length === (theirs.intents?.length ?? 0) && !isSpent) return theirs;
