@@ -1,5 +1,6 @@
 import { CredentialsService, type Surroundings } from '../src/credentials/credentials.service.js';
 import { usable } from '../src/credentials/policy.js';
+import type { HostedApp } from '../src/credentials/hosted-app.js';
 import type { Source } from '../src/credentials/source.js';
 import type { ScriptName } from '../src/credentials/store/redis.port.js';
 import { RedisStore } from '../src/credentials/store/redis.store.js';
@@ -244,7 +245,7 @@ class Fleet {
     let missing = 0;
     for (const app of service.all.values()) {
       for (const kind of STORED_KINDS) {
-        const credential = app.source(kind)?.current;
+        const credential = keptBy(app, kind)?.current;
         if (!credential || usable(credential, now) !== undefined) missing += 1;
       }
     }
@@ -292,8 +293,13 @@ class Fleet {
   }
 }
 
+/** Makes a ticket that nobody has asked for yet, as a client would. */
+function keptBy(app: HostedApp | undefined, kind: string): Source | undefined {
+  return kind.startsWith('ticket/') ? app?.ticket(kind.slice('ticket/'.length)) : app?.accessToken;
+}
+
 function source({ service }: Hub, { app, kind }: Course): Source {
-  const found = service.app(app)?.source(kind);
+  const found = keptBy(service.app(app), kind);
   if (!found) throw new Error(`a hub does not keep the ${kind} of ${app}`);
   return found;
 }
