@@ -160,6 +160,16 @@ export class Stage {
   private server: RedisServer | undefined;
   private corner = '';
 
+  /** A stage for the tests of a file: there before the first of them, and cleared after each. */
+  static forTests(): Stage {
+    const stage = new Stage();
+    beforeAll(() => stage.start());
+    afterAll(() => stage.redis.stop());
+    beforeEach(() => (stage.corner = `test-${randomUUID()}`));
+    afterEach(() => stage.clear());
+    return stage;
+  }
+
   get redis(): RedisServer {
     if (!this.server) throw new Error('there is no Redis yet');
     return this.server;
@@ -170,19 +180,11 @@ export class Stage {
     return this.corner;
   }
 
-  async start(): Promise<void> {
+  private async start(): Promise<void> {
     this.server = await RedisServer.start('--rdbcompression', 'no');
   }
 
-  stop(): Promise<void> {
-    return this.redis.stop();
-  }
-
-  begin(): void {
-    this.corner = `test-${randomUUID()}`;
-  }
-
-  async end(): Promise<void> {
+  private async clear(): Promise<void> {
     this.redis.thaw();
     for (const hub of this.hubs.splice(0)) await hub.store.close();
   }

@@ -16,12 +16,8 @@ import { LEASE_MS, StoreUnreachable } from './store.js';
 const MONTH_SECONDS = 30 * 86_400;
 
 describe('the store that hubs share', () => {
-  const stage = new Stage();
+  const stage = Stage.forTests();
   const { connect, open, keyOf } = stage;
-  beforeAll(() => stage.start());
-  afterAll(() => stage.stop());
-  beforeEach(() => stage.begin());
-  afterEach(() => stage.end());
 
   describe('as for news,', () => {
     it('lets every hub hear at once what another one wrote', async () => {

@@ -8,12 +8,8 @@ import { RedisStore } from './redis.store.js';
 import { StoreRefused, StoreUnreachable } from './store.js';
 
 describe('the store that hubs share', () => {
-  const stage = new Stage();
+  const stage = Stage.forTests();
   const { connect, open, keyOf } = stage;
-  beforeAll(() => stage.start());
-  afterAll(() => stage.stop());
-  beforeEach(() => stage.begin());
-  afterEach(() => stage.end());
 
   describe('as for its key,', () => {
     const key = (): string => newKey();

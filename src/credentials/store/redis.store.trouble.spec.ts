@@ -6,12 +6,8 @@ import { Stage, StoreHub, until } from '../../../test/redis-store.fixture.js';
 import { type StoreFault, StoreRefused, StoreUnreachable } from './store.js';
 
 describe('the store that hubs share', () => {
-  const stage = new Stage();
+  const stage = Stage.forTests();
   const { connect, open } = stage;
-  beforeAll(() => stage.start());
-  afterAll(() => stage.stop());
-  beforeEach(() => stage.begin());
-  afterEach(() => stage.end());
 
   describe('as for a Redis that may forget,', () => {
     afterEach(() => stage.redis.ask('CONFIG', 'SET', 'maxmemory-policy', 'noeviction'));
