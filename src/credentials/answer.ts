@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import { WholeAnswer } from '../whole-answer.js';
 import { type Credential, secondsLeft } from './policy.js';
 import type { CredentialView } from './views.js';
 
@@ -65,9 +66,9 @@ export function hasVersion({ headers }: IncomingMessage, { version }: Credential
   return known !== undefined && knows(known, etagOf(version));
 }
 
-/** What an answer is sent by: head, as names and values in turn, and body at once. */
+/** What an answer is sent by. */
 export interface Sender {
-  sendWhole(status: number, head: string[], body: string): void;
+  sendWhole(answer: WholeAnswer): void;
 }
 
 /** The forms in which a credential can be given. */
@@ -84,65 +85,58 @@ export function send(
   preferred: Format,
   about: () => readonly [Subject, Times],
 ): void {
-  const { unchanged, text } = headsOf(credential);
   if (hasVersion(request, credential)) {
-    response.sendWhole(304, unchanged, '');
+    response.sendWhole(answersOf(credential).unchanged);
   } else if (formatFor(request.headers.accept, preferred) === 'text') {
-    response.sendWhole(200, text, credential.value);
+    response.sendWhole(answersOf(credential).text);
   } else {
-    const { head, body } = jsonOf(credential, ...about());
-    response.sendWhole(200, head, body);
+    response.sendWhole(jsonOf(credential, ...about()));
   }
 }
 
-/** The heads of answers with a credential, names and values in turn, as far as they are the same for everybody. */
-interface Heads {
-  readonly unchanged: string[];
-  readonly text: string[];
+/** The answers with a credential, as far as they are the same for everybody. */
+interface Answers {
+  readonly unchanged: WholeAnswer;
+  readonly text: WholeAnswer;
+  /** As it was written down last. */
+  json?: { readonly app: string; readonly life: Life; readonly answer: WholeAnswer };
 }
 
-const heads = new WeakMap<Credential, Heads>();
+const answers = new WeakMap<Credential, Answers>();
 
 /** They are made once for each version. */
-function headsOf(credential: Credential): Heads {
-  let made = heads.get(credential);
+function answersOf(credential: Credential): Answers {
+  let made = answers.get(credential);
   if (!made) {
-    const unchanged = ['ETag', etagOf(credential.version), 'Vary', 'Accept'];
-    heads.set(credential, (made = { unchanged, text: [...unchanged, ...contentOf('text/plain', credential.value)] }));
+    const { value } = credential;
+    const head = headOf(credential);
+    const unchanged = new WholeAnswer(304, head, '');
+    const text = new WholeAnswer(200, [...head, 'Content-Type', 'text/plain; charset=utf-8'], value);
+    answers.set(credential, (made = { unchanged, text }));
   }
   return made;
 }
 
-/** A credential in JSON, as it was written down last. */
-interface Json {
-  readonly app: string;
-  readonly life: Life;
-  readonly head: string[];
-  readonly body: string;
+/** JSON is written anew when another second is left, and when the app has another name. */
+function jsonOf(credential: Credential, subject: Subject, times: Times): WholeAnswer {
+  const life = lifeOf(credential, times);
+  const made = answersOf(credential);
+  if (made.json?.app !== subject.app || !isSame(made.json.life, life)) {
+    const body = JSON.stringify(written(credential, subject, life));
+    const head = [...headOf(credential), 'Content-Type', 'application/json; charset=utf-8'];
+    made.json = { app: subject.app, life, answer: new WholeAnswer(200, head, body) };
+  }
+  return made.json.answer;
 }
 
-const jsons = new WeakMap<Credential, Json>();
-
-/** It is written anew when another second is left, and when the app has another name. */
-function jsonOf(credential: Credential, subject: Subject, times: Times): Json {
-  const life = lifeOf(credential, times);
-  const known = jsons.get(credential);
-  if (known?.app === subject.app && isSame(known.life, life)) return known;
-  const body = JSON.stringify(written(credential, subject, life));
-  const head = [...headsOf(credential).unchanged, ...contentOf('application/json', body)];
-  const made = { app: subject.app, life, head, body };
-  jsons.set(credential, made);
-  return made;
+function headOf({ version }: Credential): string[] {
+  return ['ETag', etagOf(version), 'Vary', 'Accept'];
 }
 
 function isSame(one: Life, other: Life): boolean {
   return (
     one.expiresIn === other.expiresIn && one.expiresAt === other.expiresAt && one.refreshAfter === other.refreshAfter
   );
-}
-
-function contentOf(type: string, body: string): string[] {
-  return ['Content-Type', `${type}; charset=utf-8`, 'Content-Length', String(Buffer.byteLength(body))];
 }
 
 function etagOf(version: number): string {

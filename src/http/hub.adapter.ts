@@ -20,6 +20,7 @@ import type { Settings } from '../config/environment.js';
 import type { TlsSettings } from '../config/tls-settings.js';
 import type { HubEvent } from '../credentials/journal.js';
 import type { Answered } from '../metrics/answer-counts.js';
+import { Common } from '../whole-answer.js';
 import { CONNECTION_BOUNDS, flawOf, MAX_PIPELINED, NOT_HTTP, SERVER_BOUNDS } from './bounds.js';
 import { Floods } from './floods.js';
 import {
@@ -80,7 +81,7 @@ export class HubAdapter extends ExpressAdapter {
   private readonly quiet: (() => void)[] = [];
   private readonly pending = new WeakMap<Duplex, Set<HubResponse>>();
   private readonly floods: Floods;
-  private readonly common: readonly string[];
+  private readonly common: Common;
   private lane: ReadLane | undefined;
   private readonly methods = new Recent<readonly string[]>(MOST_PATHS);
   private otherAnswer: AnswerFlawed | undefined;
@@ -94,7 +95,8 @@ export class HubAdapter extends ExpressAdapter {
     app.set('query parser', readQuery);
     super(app);
     app.use(this.refuseHead);
-    this.common = Object.entries(surroundings.settings.tls ? OF_ANSWERS_BY_TLS : OF_EVERY_ANSWER).flat();
+    const ofEvery = Object.entries(surroundings.settings.tls ? OF_ANSWERS_BY_TLS : OF_EVERY_ANSWER).flat();
+    this.common = new Common(ofEvery, SERVER_BOUNDS.keepAliveTimeout);
     this.floods = new Floods({
       ring: surroundings.ring,
       verified: surroundings.verified,

@@ -2,6 +2,7 @@ import { jest } from '@jest/globals';
 import { once } from 'node:events';
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
+import { Common, WholeAnswer } from '../whole-answer.js';
 import { HubResponse } from './messages.js';
 
 let server: Server;
@@ -22,18 +23,20 @@ afterEach(() => server.close().closeAllConnections());
 
 const ask = (): Promise<Response> => fetch(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
 
-/** Head and body of an answer with this text. */
-const wholeOf = (text: string): [number, string[], string] => [
-  200,
-  ['Content-Type', 'text/plain; charset=utf-8', 'Content-Length', `${Buffer.byteLength(text)}`],
-  text,
-];
+const HEAD = ['Content-Type', 'text/plain; charset=utf-8'];
+const COMMON = new Common(['Cache-Control', 'no-store'], 5000);
+
+const send = (response: HubResponse, text: string, status = 200): void => {
+  response.requestId = 'id-1';
+  response.common = COMMON;
+  response.sendWhole(new WholeAnswer(status, HEAD, text));
+};
 
 describe('an answer whose head and body are there at once', () => {
   it.each(['a token', '', 'a token\r\n\r\nHTTP/1.1 200 OK', 'ein Schlüssel', '令牌', '\u{1f511}'])(
     'has %j in it',
     async (text) => {
-      answer = (response) => response.sendWhole(...wholeOf(text));
+      answer = (response) => send(response, text);
       for (let i = 0; i < 2; i += 1) {
         const response = await ask();
         expect(await response.text()).toBe(text);
@@ -43,10 +46,10 @@ describe('an answer whose head and body are there at once', () => {
   );
 
   it('is one piece for the system', async () => {
-    answer = (response) => response.sendWhole(...wholeOf('a token'));
+    answer = (response) => send(response, 'a token');
     await ask();
     expect(pieces).toBe(1);
-    answer = (response) => response.writeHead(...(wholeOf('a token').slice(0, 2) as [number, string[]])).end('a token');
+    answer = (response) => response.writeHead(200, [...HEAD, 'Content-Length', '7']).end('a token');
     await ask();
     expect(pieces).toBe(2);
   });
@@ -55,8 +58,7 @@ describe('an answer whose head and body are there at once', () => {
     ['to HEAD', 'HEAD', 200],
     ['of the status 304', 'GET', 304],
   ])('has no body if it is %s, and the next answer begins behind its head', async (_, method, status) => {
-    const [, head, body] = wholeOf('a token');
-    answer = (response) => response.sendWhole(response.req.url === '/bare' ? status : 200, head, body);
+    answer = (response) => send(response, 'a token', response.req.url === '/bare' ? status : 200);
     const socket = connect((server.address() as AddressInfo).port, '127.0.0.1');
     let told = '';
     socket.setEncoding('latin1').on('data', (piece: string) => (told += piece));
@@ -70,18 +72,47 @@ describe('an answer whose head and body are there at once', () => {
     expect(behind).toEqual(['a token']);
   });
 
-  it('says what every answer says, and what was set before', async () => {
-    answer = (response) => {
-      response.requestId = 'id-1';
-      response.common = ['Cache-Control', 'no-store'];
-      response.setHeader('Connection', 'close');
-      response.sendWhole(...wholeOf('a token'));
-    };
-    const { headers } = await ask();
-    expect([headers.get('x-request-id'), headers.get('cache-control'), headers.get('connection')]).toEqual([
-      'id-1',
-      'no-store',
-      'close',
-    ]);
+  describe.each([
+    ['as it is usual', undefined, 'keep-alive'],
+    ['when Node is told how to go on', 'close', 'close'],
+  ])('%s', (_, connection, told) => {
+    it('says what every answer says, and when', async () => {
+      answer = (response) => {
+        if (connection) response.setHeader('Connection', connection);
+        send(response, 'a token');
+      };
+      const before = Math.floor(Date.now() / 1000) * 1000;
+      const { headers } = await ask();
+      expect(Object.fromEntries(headers)).toEqual({
+        'cache-control': 'no-store',
+        connection: told,
+        'content-length': '7',
+        'content-type': HEAD[1],
+        date: expect.stringMatching(/ GMT$/) as string,
+        'x-request-id': 'id-1',
+        ...(!connection && { 'keep-alive': 'timeout=5' }),
+      });
+      const at = Date.parse(headers.get('date') ?? '');
+      expect(at).toBeGreaterThanOrEqual(before);
+      expect(at).toBeLessThanOrEqual(Date.now());
+    });
+  });
+
+  it('ends the connection where the client wants that', async () => {
+    answer = (response) => send(response, 'a token');
+    const socket = connect((server.address() as AddressInfo).port, '127.0.0.1');
+    let told = '';
+    socket.setEncoding('latin1').on('data', (piece: string) => (told += piece));
+    socket.write('GET / HTTP/1.1\r\nHost: hub\r\nConnection: close\r\n\r\n');
+    await once(socket, 'close');
+    expect(told).toMatch(/\r\nConnection: close\r\n/);
+    expect(told).not.toMatch(/keep-alive/i);
+  });
+
+  it('has no header that is two', () => {
+    expect(() => new WholeAnswer(200, ['ETag', '"1"\r\nSet-Cookie: a'], '').textWith(COMMON)).toThrow(
+      /Invalid character/,
+    );
+    expect(() => new WholeAnswer(200, ['ETag: "1"\r\nX', 'y'], '').textWith(COMMON)).toThrow(/valid HTTP token/);
   });
 });

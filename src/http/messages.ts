@@ -1,5 +1,6 @@
 import express, { type Express } from 'express';
 import { IncomingMessage, type OutgoingHttpHeader, type OutgoingHttpHeaders, ServerResponse } from 'node:http';
+import type { Common, WholeAnswer } from '../whole-answer.js';
 
 /** What every answer says of itself: nobody may keep it, guess what it is, show it, or learn from it where it was. */
 export const OF_EVERY_ANSWER: Readonly<Record<string, string>> = {
@@ -32,24 +33,26 @@ export class HubRequest extends IncomingMessage {
   route: { readonly path: string } | undefined = undefined;
 }
 
+/** What Node keeps of an answer, and names for nobody else. */
+interface Kept {
+  readonly _hasBody: unknown;
+  _header: unknown;
+}
+
 /** An answer, as the server of the hub makes it: whoever writes it, its head says what every answer says. */
 export class HubResponse extends ServerResponse {
   /** The id of the request. */
   requestId = '';
-  /** What it says as all answers of this server do, names and values in turn. */
-  common: readonly string[] = [];
+  common: Common | undefined = undefined;
 
   override writeHead(
     status: number,
     reasonOrHeaders?: string | OutgoingHttpHeaders | OutgoingHttpHeader[],
     headers?: OutgoingHttpHeaders | OutgoingHttpHeader[],
   ): this {
-    const own = [REQUEST_ID_HEADER, this.requestId];
-    // Where nothing was set before, Node writes a list down as it is, which is the quick way.
-    if (Array.isArray(reasonOrHeaders) && this.getHeaderNames().length === 0) {
-      return super.writeHead(status, reasonOrHeaders.concat(this.common, own));
-    }
-    const all = this.common.concat(own);
+    const all = [...(this.common?.list ?? []), REQUEST_ID_HEADER, this.requestId];
+    // Where nothing was set before, Node writes a list down as it is.
+    if (Array.isArray(reasonOrHeaders) && this.isBlank) return super.writeHead(status, reasonOrHeaders.concat(all));
     for (let i = 0; i < all.length; i += 2) {
       const [name = '', value = ''] = all.slice(i, i + 2);
       if (!this.hasHeader(name)) this.setHeader(name, value);
@@ -58,25 +61,43 @@ export class HubResponse extends ServerResponse {
   }
 
   /**
-   * Answers with a head and a body that are both there. By `writeHead` and `end` Node hands the system two pieces, the
-   * second an empty one that is to tell it when the first is sent; to gather them is a fifteenth of what a read costs. So
-   * the body goes with the head, as Node keeps that until it has something to send.
+   * Answers with a head and a body that are both there. By `writeHead` and `end` Node looks at every header of every
+   * answer, and hands the system two pieces. So the usual answer is given to Node as what it would have written itself,
+   * the body with it: Node keeps a head until it has something to send.
    */
-  sendWhole(status: number, head: string[], body: string): void {
-    this.writeHead(status, head);
-    const kept = this as unknown as { readonly _hasBody: unknown; _header: unknown };
-    // Behind the head of an answer to HEAD, or of a 304, the next answer begins. What is kept is written as Latin-1.
-    if (kept._hasBody === true && typeof kept._header === 'string' && ASCII.test(body)) {
-      kept._header += body;
-      this.end();
-    } else {
-      this.end(body);
+  sendWhole(answer: WholeAnswer): void {
+    const text = this.common && this.isUsual ? answer.textWith(this.common) : undefined;
+    if (text === undefined) {
+      this.writeHead(answer.status, [...answer.head]);
+      this.end(answer.body);
+      return;
     }
+    this.statusCode = answer.status;
+    (this as unknown as Kept)._header =
+      `${answer.statusLine}${REQUEST_ID_HEADER}: ${this.requestId}\r\nDate: ${httpDate()}\r\n${text}`;
+    this.end();
+  }
+
+  /** Whether Node has nothing of its own to say in the head, and there may be a body behind it. */
+  private get isUsual(): boolean {
+    const { _hasBody, _header } = this as unknown as Kept;
+    return _header === null && _hasBody === true && this.shouldKeepAlive && this.isBlank;
+  }
+
+  private get isBlank(): boolean {
+    return this.getHeaderNames().length === 0;
   }
 }
 
-// eslint-disable-next-line no-control-regex -- they are what ASCII is.
-const ASCII = /^[\x00-\x7f]*$/;
+let today = { second: NaN, text: '' };
+
+/** The time as answers tell it; many share a second. */
+function httpDate(): string {
+  const ms = Date.now();
+  const second = Math.floor(ms / 1000);
+  if (second !== today.second) today = { second, text: new Date(ms).toUTCString() };
+  return today.text;
+}
 
 /** Classes for an HTTP server to make its requests and answers of; they are a {@link HubRequest} and a {@link HubResponse}. */
 export interface Born {

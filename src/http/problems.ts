@@ -1,3 +1,4 @@
+import { WholeAnswer } from '../whole-answer.js';
 import type { HubResponse } from './messages.js';
 
 /** A kind of error that clients meet: its stable name is part of the API. */
@@ -71,19 +72,31 @@ export function bodyOf({ type, title, status }: Problem, particulars: Particular
   return JSON.stringify({ type, title, status, ...particulars });
 }
 
-/** Where there is nothing particular in it. */
-const constantBodies = new Map<Problem, string>(Object.values(PROBLEMS).map((kind) => [kind, bodyOf(kind)]));
-
 /** Sends an error, if the answer has not begun. */
 export function sendProblem(
   response: HubResponse,
   kind: Problem,
   particulars?: Particulars,
-  headers: Readonly<Record<string, string>> = {},
+  headers: Readonly<Record<string, string>> = NO_HEADERS,
 ): void {
   if (response.headersSent) return;
   response.removeHeader('ETag');
-  const body = (particulars ? undefined : constantBodies.get(kind)) ?? bodyOf(kind, particulars);
-  const head = ['Content-Type', PROBLEM_JSON, 'Content-Length', String(Buffer.byteLength(body))];
-  response.sendWhole(kind.status, [...head, ...Object.entries(headers).flat()], body);
+  response.sendWhole(particulars ? answerOf(kind, particulars, headers) : constantAnswerOf(kind, headers));
+}
+
+const NO_HEADERS: Readonly<Record<string, string>> = {};
+/** Where there is nothing particular in it: by its headers, most of which are constants of ours. */
+const constants = new WeakMap<object, Map<Problem, WholeAnswer>>();
+
+function constantAnswerOf(kind: Problem, headers: Readonly<Record<string, string>>): WholeAnswer {
+  let byKind = constants.get(headers);
+  if (!byKind) constants.set(headers, (byKind = new Map<Problem, WholeAnswer>()));
+  let answer = byKind.get(kind);
+  if (!answer) byKind.set(kind, (answer = answerOf(kind, {}, headers)));
+  return answer;
+}
+
+function answerOf(kind: Problem, particulars: Particulars, headers: Readonly<Record<string, string>>): WholeAnswer {
+  const head = ['Content-Type', PROBLEM_JSON, ...Object.entries(headers).flat()];
+  return new WholeAnswer(kind.status, head, bodyOf(kind, particulars));
 }
