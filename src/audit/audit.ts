@@ -21,7 +21,7 @@ export interface Witness {
   tell(event: AuditEvent): void;
 }
 
-/** Who asked, and how that stands in a record. */
+/** Who asked, and how that stands in a record, as far as the id of the request. */
 interface Asker {
   readonly client: string;
   readonly app: string | undefined;
@@ -120,10 +120,11 @@ export class Audit {
     const source = this.witness.sourceAddressOf(request);
     let asker = this.lastAskers.get(socket);
     if (asker?.client !== client || asker.app !== about || asker.source !== source) {
-      asker = { client, app: about, source, members: membersOf({ client, app: about, source }) };
+      const members = `${membersOf({ client, app: about, source })},"request":"`;
+      asker = { client, app: about, source, members };
       this.lastAskers.set(socket, asker);
     }
-    return `${asker.members},"request":"${requestId}"`;
+    return `${asker.members}${requestId}"`;
   }
 
   /** Who asks, and whence. Strangers have no name, and what they ask about may be anything. */

@@ -95,6 +95,10 @@ const COMPANY_MS = 1;
 const AGAIN_MS = 1000;
 /** As many may wait for the write that is under way; a hub that answers so many within the patience is not known. */
 const MOST_WAITING = 20_000;
+const PAGE_BYTES = 64 * 1024;
+const MOST_PAGE_BYTES = 1024 * 1024;
+/** In UTF-8, of those that JavaScript counts. */
+const BYTES_PER_CHARACTER = 3;
 
 /**
  * Writes records one after another, each tied to the one before. Those that come while a write is under way share the
@@ -112,13 +116,12 @@ export class Trail {
   private failures = 0;
   private again: NodeJS.Timeout | undefined;
   private now = { ms: NaN, text: '' };
-  private readonly signature: string;
+  private readonly page = new Page();
 
   constructor(private readonly surroundings: Surroundings) {
     this.last = surroundings.last;
     this.ending = surroundings.ending;
     this.waiting = new Batch(surroundings.isRequired);
-    this.signature = membersOf({ replica: surroundings.replica });
   }
 
   get status(): AuditStatus {
@@ -158,7 +161,7 @@ export class Trail {
       refused.giveUp();
       return refused;
     }
-    const members = `${this.time()},${this.textOf(record)}`;
+    const members = this.time() + this.textOf(record);
     waiting.records.push(asked === undefined ? members : `${members},${asked}`);
     this.start();
     return waiting;
@@ -240,48 +243,46 @@ export class Trail {
 
   /** The lines of a batch. One in some is signed, and the last: a signature costs as much as all else. */
   private write(batch: Batch): { bytes: Buffer; milestones: readonly Milestone[] } {
-    const { ending, trouble, signature } = this;
+    const { ending, trouble, page } = this;
     const { keys } = this.surroundings;
     const ahead = [ending.torn && this.tornMember(ending.torn), trouble && this.gapMember(trouble)];
     const all = [...ahead.filter((members) => members !== undefined), ...batch.records];
     const before = all.length - batch.records.length;
     const milestones: Milestone[] = [];
-    const parts: Buffer[] = [];
     let { last } = this;
-    let lines = ending.isLineEnded ? [] : ['\n'];
-    let end = 0;
+    page.turn();
+    if (!ending.isLineEnded) page.write('\n');
     for (const [i, members] of all.entries()) {
       // What is said of the audit itself is, too: what is torn is closed off by nothing less.
       const isSigned = i < before || i === all.length - 1 || i % SIGNED_EVERY === SIGNED_EVERY - 1;
-      const { line, link } = chained(`${members},${signature}`, last, isSigned ? keys : undefined);
+      const { line, link } = chained(members, last, isSigned ? keys : undefined);
       last = link;
-      lines.push(line);
+      page.write(line);
       if (!isSigned) continue;
-      const part = Buffer.from(lines.join(''));
-      parts.push(part);
-      lines = [];
-      end += part.length;
       const records = Math.max(0, i + 1 - before);
-      milestones.push({ link, end, records, tellsOfGap: trouble !== undefined && i + 1 >= before });
+      milestones.push({ link, end: page.length, records, tellsOfGap: trouble !== undefined && i + 1 >= before });
     }
-    const [part, ...others] = parts;
-    return { bytes: part && others.length === 0 ? part : Buffer.concat(parts), milestones };
+    return { bytes: page.text, milestones };
   }
 
   private tornMember(torn: Buffer): string {
     const seen = { event: 'torn', outcome: 'closed-off', bytes: torn.length, sha256: hashOf(torn) };
-    return `${this.time()},${membersOf(seen)}`;
+    return this.time() + this.signed(seen);
   }
 
   private gapMember({ since, untold, reason }: Trouble): string {
     const gap = { event: 'gap', outcome: 'told', since: new Date(since).toISOString(), lost: untold, reason };
-    return `${this.time()},${membersOf(gap)}`;
+    return this.time() + this.signed(gap);
   }
 
   private textOf(record: AuditRecord): string {
     let text = this.texts.get(record);
-    if (text === undefined) this.texts.set(record, (text = membersOf(this.told(record))));
+    if (text === undefined) this.texts.set(record, (text = this.signed(this.told(record))));
     return text;
+  }
+
+  private signed(told: object): string {
+    return membersOf({ ...told, replica: this.surroundings.replica });
   }
 
   /** A record as it is written: with fingerprints in the place of values. */
@@ -300,7 +301,8 @@ export class Trail {
   private advance(written: Buffer, reached: Milestone | undefined): void {
     if (reached) {
       this.last = reached.link;
-      this.ending = endingAfter(written.subarray(reached.end - 1));
+      // The page is used again.
+      this.ending = endingAfter(Buffer.from(written.subarray(reached.end - 1)));
     } else if (written.length > 0) {
       const isBeginning = this.last.seq === 0;
       this.ending = endingAfter(Buffer.concat([behindLast(this.ending, isBeginning), written]), isBeginning);
@@ -345,11 +347,34 @@ export class Trail {
     this.surroundings.tell({ event: 'audit-back', lost: trouble.lost, seconds });
   }
 
-  /** The time as a member of a line; many records share a millisecond. */
+  /** The time as the first member of a line; many records share a millisecond. */
   private time(): string {
     const ms = Date.now();
-    if (ms !== this.now.ms) this.now = { ms, text: membersOf({ time: new Date(ms).toISOString() }) };
+    if (ms !== this.now.ms) this.now = { ms, text: `${membersOf({ time: new Date(ms).toISOString() })},` };
     return this.now.text;
+  }
+}
+
+/** Text for one write, put together in memory that is used again for the next. */
+class Page {
+  private bytes = Buffer.allocUnsafe(PAGE_BYTES);
+  length = 0;
+
+  /** What is on it, until it is turned. */
+  get text(): Buffer {
+    return this.bytes.subarray(0, this.length);
+  }
+
+  turn(): void {
+    // Once there was an uncommon crowd.
+    if (this.bytes.length > MOST_PAGE_BYTES) this.bytes = Buffer.allocUnsafe(PAGE_BYTES);
+    this.length = 0;
+  }
+
+  write(text: string): void {
+    const most = this.length + BYTES_PER_CHARACTER * text.length;
+    if (most > this.bytes.length) this.bytes = Buffer.concat([this.text], 2 * most);
+    this.length += this.bytes.write(text, this.length);
   }
 }
 

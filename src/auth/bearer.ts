@@ -41,22 +41,28 @@ const FOREIGN_MEMBERS = ['crit', 'b64', 'zip', 'jku', 'jwk', 'x5u', 'x5c', 'cty'
  * @throws Unauthenticated when there is none, or more than one.
  */
 export function authorizationIn(rawHeaders: readonly string[]): string {
-  const values = valuesOf(rawHeaders, 'authorization');
-  const [value] = values;
+  const place = placeOf('authorization', rawHeaders);
+  const value = rawHeaders[place];
   if (value === undefined) throw new Unauthenticated('there is no Authorization header');
-  if (values.length > 1) throw new Unauthenticated('there are several Authorization headers');
+  if (placeOf('authorization', rawHeaders, place) >= 0) {
+    throw new Unauthenticated('there are several Authorization headers');
+  }
   return value;
 }
 
-/** All values of a header, each line by itself, of which Node keeps but one for some names. */
-export function valuesOf(rawHeaders: readonly string[], name: string): string[] {
-  const values: string[] = [];
-  for (let i = 0; i < rawHeaders.length; i += 2) {
+/**
+ * Where the value of a header stands; of a header that comes in several lines Node keeps but one for some names.
+ * @param rawHeaders names and values in turn, as they came in.
+ * @param after the place of the line before.
+ * @returns -1 where there is none.
+ */
+export function placeOf(name: string, rawHeaders: readonly string[], after = -1): number {
+  for (let i = after + 1; i < rawHeaders.length; i += 2) {
     const written = rawHeaders[i] ?? '';
     // Most have another length, which is told at once.
-    if (written.length === name.length && written.toLowerCase() === name) values.push(rawHeaders[i + 1] ?? '');
+    if (written.length === name.length && written.toLowerCase() === name) return i + 1;
   }
-  return values;
+  return -1;
 }
 
 /**

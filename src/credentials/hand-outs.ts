@@ -71,30 +71,49 @@ export class HandOuts {
   }
 
   /**
-   * Answers a read of a client that is known.
-   * @throws UnknownApp, Forbidden, UnknownTicketType, AuditUnavailable, and what obtaining the credential throws;
-   *   Unauthenticated, where the client is gone by then.
+   * Answers a read of a client that is known: within the call, as far as nobody has to be waited for.
+   * @throws, at once or later: UnknownApp, Forbidden, UnknownTicketType, AuditUnavailable, and what obtaining the
+   *   credential throws; Unauthenticated, where the client is gone by then.
    */
-  async answer(request: ClientRequest, response: Sender, read: Read): Promise<void> {
-    const { refused, preferred } = read;
-    const action: Action = refused === undefined ? 'read' : 'rotate';
-    const app = appFor(this, request, action, read.app);
-    const type = read.type === undefined ? undefined : (TYPE_ALIASES[read.type] ?? read.type);
-    const source = type === undefined ? app.accessToken : app.ticket(type);
-    if (!source) throw new UnknownTicketType(app.ticketTypes);
-    const ready = refused === undefined ? source.ready : undefined;
-    const credential = ready ?? (await (refused === undefined ? source.get() : app.rotate(source, refused)));
-    if (!ready && !(await isStill(app, this, request, action, read.app))) return this.answer(request, response, read);
+  answer(request: ClientRequest, response: Sender, read: Read): Promise<void> | void {
+    const app = appFor(this, request, actionOf(read), read.app);
+    const source = sourceFor(app, read);
+    const ready = read.refused === undefined ? source.ready : undefined;
+    if (ready) return this.give(request, response, read, { app, source, credential: ready });
+    return this.obtainAndGive(request, response, read, app, source);
+  }
+
+  private async obtainAndGive(
+    request: ClientRequest,
+    response: Sender,
+    read: Read,
+    app: HostedApp,
+    source: Source,
+  ): Promise<void> {
+    const { refused } = read;
+    const credential = await (refused === undefined ? source.get() : app.rotate(source, refused));
+    if (!(await isStill(app, this, request, actionOf(read), read.app))) return this.answer(request, response, read);
+    return this.give(request, response, read, { app, source, credential });
+  }
+
+  /** Hands out what was found, once that is on record. */
+  private give(request: ClientRequest, response: Sender, read: Read, found: Found): Promise<void> | void {
     if (this.audit.isOn) {
-      const outcome = hasVersion(request, credential) ? 'not-modified' : 'given';
-      await this.audit.give(
-        request,
-        refused === undefined
-          ? this.handOutOf(credential, type, outcome)
-          : { ...recordOf('rotation', outcome, credential, type), shown: refused },
-      );
+      const record = this.recordOf(read, found.credential, hasVersion(request, found.credential));
+      return this.audit.give(request, record).then(() => this.send(request, response, read, found));
     }
-    send(request, response, credential, preferred, () => this.about(source, read.app, app, type));
+    this.send(request, response, read, found);
+  }
+
+  private send(request: ClientRequest, response: Sender, read: Read, { app, source, credential }: Found): void {
+    send(request, response, credential, read.preferred, () => this.about(source, read.app, app, typeOf(read)));
+  }
+
+  private recordOf(read: Read, credential: Credential, isKnown: boolean): AuditRecord {
+    const outcome = isKnown ? 'not-modified' : 'given';
+    const { refused } = read;
+    if (refused === undefined) return this.handOutOf(credential, typeOf(read), outcome);
+    return { ...recordOf('rotation', outcome, credential, typeOf(read)), shown: refused };
   }
 
   /** The record of a hand-out, the same for all who are given the same. */
@@ -117,6 +136,29 @@ export class HandOuts {
 }
 
 type Outcome = 'given' | 'not-modified';
+
+/** What a read has come to. */
+interface Found {
+  readonly app: HostedApp;
+  readonly source: Source;
+  readonly credential: Credential;
+}
+
+function actionOf({ refused }: Read): Action {
+  return refused === undefined ? 'read' : 'rotate';
+}
+
+function typeOf({ type }: Read): string | undefined {
+  return type === undefined ? undefined : (TYPE_ALIASES[type] ?? type);
+}
+
+/** @throws UnknownTicketType */
+function sourceFor(app: HostedApp, read: Read): Source {
+  const type = typeOf(read);
+  const source = type === undefined ? app.accessToken : app.ticket(type);
+  if (!source) throw new UnknownTicketType(app.ticketTypes);
+  return source;
+}
 
 /** What a client is given, for the audit. */
 export function recordOf(

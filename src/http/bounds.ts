@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerOptions } from 'node:http';
-import { valuesOf } from '../auth/bearer.js';
+import { placeOf } from '../auth/bearer.js';
 import { type Particulars, PROBLEMS, type Refusal } from './problems.js';
 
 /** What does not get on is given up within ten seconds: this, the time until somebody looks, and some for a busy machine. */
@@ -54,8 +54,9 @@ const HOST = /^[\w.~%!$&'()*+,;=:[\]-]*$/;
 
 /** Whether it has what RFC 9112 (§2.3, §3.2) wants of every request, and Node lets pass. */
 function isProper({ httpVersion, rawHeaders, url = '' }: IncomingMessage): boolean {
-  const hosts = valuesOf(rawHeaders, 'host');
-  const host = hosts[0];
-  if (hosts.length > 1 || !HOST.test(host ?? '') || url.includes('#')) return false;
+  const place = placeOf('host', rawHeaders);
+  const host = rawHeaders[place];
+  if (host !== undefined && placeOf('host', rawHeaders, place) >= 0) return false;
+  if (!HOST.test(host ?? '') || url.includes('#')) return false;
   return httpVersion === '1.0' || (httpVersion === '1.1' && host !== undefined);
 }

@@ -79,7 +79,7 @@ export class HubAdapter extends ExpressAdapter {
   private answering = 0;
   private isClosing = false;
   private readonly quiet: (() => void)[] = [];
-  private readonly pending = new WeakMap<Duplex, Set<HubResponse>>();
+  private readonly pending = new WeakMap<Duplex, HubResponse[]>();
   private readonly floods: Floods;
   private readonly common: Common;
   private lane: ReadLane | undefined;
@@ -180,14 +180,15 @@ export class HubAdapter extends ExpressAdapter {
   private answer(request: HubRequest, response: HubResponse): void {
     const { socket } = request;
     const pending = this.pendingOn(socket);
-    if (pending.size >= MAX_PIPELINED) socket.destroy();
+    if (pending.length >= MAX_PIPELINED) socket.destroy();
     if (socket.destroyed) return;
     request.startedAt = performance.now();
     response.requestId = request.requestId = requestIdFor(request);
     response.common = this.common;
     traceSource(request, this.surroundings.settings.trustedProxies);
     this.answering += 1;
-    pending.add(response);
+    pending.push(response);
+    response.pending = pending;
     response.on('close', () => this.settle(response));
     if (this.isClosing) response.setHeader('Connection', 'close');
     const flaw = flawOf(request);
@@ -202,10 +203,12 @@ export class HubAdapter extends ExpressAdapter {
 
   /** A request was answered, or given up. */
   private settle(response: HubResponse): void {
-    const request = response.req as HubRequest;
-    if (!this.pending.get(request.socket)?.delete(response)) return;
+    const { pending } = response;
+    if (!pending) return;
+    response.pending = undefined;
+    pending.splice(pending.indexOf(response), 1);
     this.answering -= 1;
-    this.surroundings.answered(answeredOf(request, response));
+    this.surroundings.answered(answeredOf(response.req as HubRequest, response));
     if (this.answering === 0) for (const tell of this.quiet.splice(0)) tell();
   }
 
@@ -229,13 +232,13 @@ export class HubAdapter extends ExpressAdapter {
   }
 
   /** What of a connection is being answered. When it breaks off, Node tells nothing of those in line. */
-  private pendingOn(socket: Duplex): Set<HubResponse> {
+  private pendingOn(socket: Duplex): HubResponse[] {
     const known = this.pending.get(socket);
     if (known) return known;
-    const pending = new Set<HubResponse>();
+    const pending: HubResponse[] = [];
     this.pending.set(socket, pending);
     socket.once('close', () => {
-      for (const response of pending) this.settle(response);
+      for (const response of [...pending]) this.settle(response);
     });
     return pending;
   }
@@ -248,7 +251,7 @@ export class HubAdapter extends ExpressAdapter {
     const kind = kindOf(error);
     // Of other errors, a handshake that came to nothing among them, nobody is left to hear.
     if (!kind) socket.destroy();
-    const before = [...this.pendingOn(socket)].findLast((response) => response.writableEnded || response.req.complete);
+    const before = this.pendingOn(socket).findLast((response) => response.writableEnded || response.req.complete);
     if (kind && before) before.once('close', () => writeProblem(socket, kind));
     else if (kind) writeProblem(socket, kind);
   };

@@ -44,6 +44,8 @@ export class HubResponse extends ServerResponse {
   /** The id of the request. */
   requestId = '';
   common: Common | undefined = undefined;
+  /** What is being answered on its connection, this one among them; absent when it was answered, or given up. */
+  pending: HubResponse[] | undefined = undefined;
 
   override writeHead(
     status: number,

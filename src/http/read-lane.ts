@@ -1,6 +1,7 @@
 import type { ClientRequest } from '../auth/client.guard.js';
 import type { Verifier } from '../auth/verifier.js';
-import type { FamiliarRead, HandOuts } from '../credentials/hand-outs.js';
+import type { Client } from '../config/clients.js';
+import type { FamiliarRead, HandOuts, Read } from '../credentials/hand-outs.js';
 import type { ClientBudgets } from './client-budgets.js';
 import type { HubResponse } from './messages.js';
 import type { ProblemFilter } from './problem.filter.js';
@@ -24,23 +25,31 @@ export class ReadLane {
   /** Answers a request, if its target is a familiar one. @returns whether it is. */
   take(request: ClientRequest, response: HubResponse): boolean {
     const { method, url } = request;
-    const familiar = method === 'GET' ? this.deciders.handOuts.familiarRead(url) : undefined;
+    const { handOuts, errors } = this.deciders;
+    const familiar = method === 'GET' ? handOuts.familiarRead(url) : undefined;
     if (!familiar) return false;
-    void this.answer(request, response, familiar);
+    try {
+      const answering = this.answer(request, response, familiar);
+      answering?.catch((error: unknown) => errors.answer(error, request, response));
+    } catch (error) {
+      void errors.answer(error, request, response);
+    }
     return true;
   }
 
-  private async answer(request: ClientRequest, response: HubResponse, { read, route }: FamiliarRead): Promise<void> {
-    const { verifier, budgets, handOuts, errors } = this.deciders;
-    try {
-      request.route = route;
-      const verified = verifier.verify(request);
-      const client = verified instanceof Promise ? await verified : verified;
-      request.client = client;
-      budgets.take(client);
-      await handOuts.answer(request, response, read);
-    } catch (error) {
-      await errors.answer(error, request, response);
-    }
+  /** Nobody waits for what is there: a promise for everything would cost more than the rest of this. */
+  private answer(request: ClientRequest, response: HubResponse, { read, route }: FamiliarRead): Promise<void> | void {
+    const { verifier } = this.deciders;
+    request.route = route;
+    const client = verifier.verify(request);
+    if (!(client instanceof Promise)) return this.answerTo(client, request, response, read);
+    return client.then((verified) => this.answerTo(verified, request, response, read));
+  }
+
+  private answerTo(client: Client, request: ClientRequest, response: HubResponse, read: Read): Promise<void> | void {
+    const { budgets, handOuts } = this.deciders;
+    request.client = client;
+    budgets.take(client);
+    return handOuts.answer(request, response, read);
   }
 }
