@@ -1,7 +1,7 @@
 import { hostname } from 'node:os';
 import { type Asking, type ClientRequest, clientOf } from '../auth/client.guard.js';
 import { AUDIT_ON_STDOUT, type AuditSettings } from '../config/environment.js';
-import { membersOf, NOTHING_YET } from './chain.js';
+import { NOTHING_YET } from './chain.js';
 import { FileSink, type Opened } from './file.sink.js';
 import { AuditKeys } from './keys.js';
 import type { AuditRecord } from './record.js';
@@ -21,18 +21,8 @@ export interface Witness {
   tell(event: AuditEvent): void;
 }
 
-/** Who asked, and how that stands in a record, as far as the id of the request. */
-interface Asker {
-  readonly client: string;
-  readonly app: string | undefined;
-  readonly source: string;
-  readonly members: string;
-}
-
 /** Keeps records of who was given what, on whose word what was done, and who was refused; or nothing, if it is off. */
 export class Audit {
-  /** By connection. */
-  private readonly lastAskers = new WeakMap<object, Asker>();
   private readonly strangers = new Strangers((record) => this.note(record));
 
   private constructor(
@@ -110,21 +100,11 @@ export class Audit {
     this.file?.reopen();
   }
 
-  /**
-   * Who asks, as members of a line. All but the id of the request is mostly the same in one request after another of a
-   * connection, and the id has no character that JSON would write otherwise.
-   */
+  /** Who asks, as members of a line. None of it has a character that JSON would write otherwise. */
   private askedIn(request: ClientRequest): string {
-    const { about, requestId, socket } = request;
-    const { name: client } = request.client;
-    const source = this.witness.sourceAddressOf(request);
-    let asker = this.lastAskers.get(socket);
-    if (asker?.client !== client || asker.app !== about || asker.source !== source) {
-      const members = `${membersOf({ client, app: about, source })},"request":"`;
-      asker = { client, app: about, source, members };
-      this.lastAskers.set(socket, asker);
-    }
-    return `${asker.members}${requestId}"`;
+    const { about, client, requestId } = request;
+    const app = about === undefined ? '' : `,"app":"${about}"`;
+    return `"client":"${client.name}"${app},"source":"${this.witness.sourceAddressOf(request)}","request":"${requestId}"`;
   }
 
   /** Who asks, and whence. Strangers have no name, and what they ask about may be anything. */

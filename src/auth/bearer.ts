@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import { depthOf, parseStrictJson } from '../config/strict-json.js';
+import { Recent } from './recent.js';
 
 /** Who it is that asks cannot be told. The reason is for the log alone; whoever asks hears the same for every one. */
 export class Unauthenticated extends Error {
@@ -29,6 +30,8 @@ export interface Bearer {
 export type Claims = Readonly<Record<string, unknown>>;
 
 const MAX_TOKEN_LENGTH = 4096;
+/** More than most hubs have keys. */
+const MOST_HEADERS = 1000;
 const MAX_DEPTH = 8;
 /** As the configuration has it, and also with a hyphen or an underscore in front: issuers call keys by their hash. */
 const KID = /^[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}$/;
@@ -75,16 +78,35 @@ export function readBearer(authorization: string): Bearer {
   if (token === undefined) throw new Unauthenticated('the Authorization header is not Bearer and one token');
   if (token.length > MAX_TOKEN_LENGTH) throw new Unauthenticated('the token is too long');
   const [header, payload, signature] = partsOf(token);
+  const { kid, alg } = headerOf(header);
+  const claims = readObject(payload, 'payload', kid);
+  if (signature.length === 0) throw new Unauthenticated('the signature is empty', kid);
+  return { token, kid, alg, claims };
+}
 
-  const { kid, alg, typ, ...others } = readObject(header, 'header');
+type Header = Pick<Bearer, 'kid' | 'alg'>;
+
+/** What headers say that were read lately: all tokens of a key have the same. */
+const headers = new Recent<Header>(MOST_HEADERS);
+
+function headerOf(part: string): Header {
+  let header = headers.get(part);
+  if (!header) {
+    header = readHeader(part);
+    // A part of a text would keep the whole of it: the token.
+    headers.set(Buffer.from(part).toString(), header);
+  }
+  return header;
+}
+
+function readHeader(part: string): Header {
+  const { kid, alg, typ, ...others } = readObject(part, 'header');
   if (typeof kid !== 'string' || !KID.test(kid)) throw new Unauthenticated('the kid is no kid');
   if (typeof alg !== 'string') throw new Unauthenticated('the alg is no text', kid);
   if (typ !== undefined && typeof typ !== 'string') throw new Unauthenticated('the typ is no text', kid);
   const foreign = FOREIGN_MEMBERS.find((member) => Object.hasOwn(others, member));
   if (foreign) throw new Unauthenticated(`the header has ${foreign}`, kid);
-  const claims = readObject(payload, 'payload', kid);
-  if (signature.length === 0) throw new Unauthenticated('the signature is empty', kid);
-  return { token, kid, alg, claims };
+  return { kid, alg };
 }
 
 /** What does not begin as an object does, or is longer, no library writes: it is not worth a look that has to be quick. */
@@ -104,22 +126,30 @@ export function kidAtAGlance(authorization: string): string | undefined {
 
 /**
  * Takes a token apart into header, payload and signature; whether the signature holds is for `signature.ts` to say.
+ * @param token of the letters that there are in one, and no others.
  * @throws Unauthenticated when they are not three, each in the one canonical form.
  */
-export function partsOf(token: string): [header: Buffer, payload: Buffer, signature: Buffer] {
+function partsOf(token: string): [header: string, payload: string, signature: string] {
   const parts = token.split('.');
   if (parts.length !== 3) throw new Unauthenticated('the token has not three parts');
-  return parts.map(decode) as [Buffer, Buffer, Buffer];
+  if (!parts.every(isCanonical)) throw new Unauthenticated('a part is not canonical base64url');
+  return parts as [string, string, string];
 }
 
-/** Reads base64url in its one canonical form: no padding, and no bits that say nothing. */
-function decode(part: string): Buffer {
-  const bytes = Buffer.from(part, 'base64url');
-  if (bytes.toString('base64url') !== part) throw new Unauthenticated('a part is not canonical base64url');
-  return bytes;
+/** By how many are behind the last four: the letters that can be the last, as its bits that say nothing are zero. */
+const LAST_LETTERS = [undefined, '', 'AQgw', 'AEIMQUYcgkosw048'] as const;
+
+/**
+ * Whether letters of base64url are in the one form that says what they say (RFC 4648 §3.5): no padding, and no bits
+ * that say nothing.
+ */
+export function isCanonical(letters: string): boolean {
+  const last = LAST_LETTERS[letters.length % 4];
+  return last === undefined || last.includes(letters.charAt(letters.length - 1));
 }
 
-function readObject(bytes: Buffer, part: string, kid?: string): Record<string, unknown> {
+function readObject(letters: string, part: string, kid?: string): Record<string, unknown> {
+  const bytes = Buffer.from(letters, 'base64url');
   try {
     if (!isUtf8(bytes)) throw new Error('no UTF-8');
     const value = parseStrictJson(bytes.toString());
