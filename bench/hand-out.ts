@@ -29,8 +29,8 @@ export interface Cost {
   readonly cpuMicroseconds: Spread;
   /** The same as a multiple of bare node:http's in the same round. */
   readonly timesBare: Spread;
-  /** The same as a multiple of the hub's for a token as text. */
-  readonly timesText: Spread;
+  /** The same as a multiple of the hub's for a token as text, given to those who ask alike: each time anew, or not. */
+  readonly timesHandOut: Spread;
   readonly requestsPerSecond: Spread;
 }
 
@@ -128,7 +128,7 @@ function costOf({ what, rounds }: Target, targets: readonly Target[]): Cost {
     cpuMicroseconds: spread(rounds.map(({ cpuMicroseconds }) => cpuMicroseconds)),
     // Like with like: who asks with another token each time asks at another pace, and that costs the bare server, too.
     timesBare: cpuTimesThatOf(ALWAYS_NEW.has(what) ? 'bareFresh' : 'bare'),
-    timesText: cpuTimesThatOf('text'),
+    timesHandOut: cpuTimesThatOf(ALWAYS_NEW.has(what) ? 'fresh' : 'text'),
     requestsPerSecond: spread(rounds.map(({ requestsPerSecond }) => requestsPerSecond)),
   };
 }

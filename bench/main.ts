@@ -32,8 +32,9 @@ import { tick } from './tick.js';
 const HAND_OUT_BARS = { text: 1.3, json: 1.5, fresh: 2.2 } as const;
 /** On a quiet machine the most and the least of the rounds are closer together than this. */
 const DISTURBED = 1.25;
-/** As a multiple of a hand-out. */
+/** As a multiple of a hand-out to those who ask alike. */
 const REFUSAL_BAR = 1;
+const REFUSALS = { same: 'a token as text', others: 'one to a new JWT', everywhere: 'one to a new JWT' } as const;
 /** While the hub has something else to do, as a multiple of quiet running. */
 const TAIL_BAR = 2;
 /** What a hub with ten thousand apps may take. */
@@ -180,9 +181,9 @@ async function showHandOut(): Promise<void> {
     const times = costs.find((cost) => cost.what === what)?.timesBare.median ?? NaN;
     verdicts.push(judged(`${CASES[what]}: ${number(times, 2)} × bare node:http`, times, HAND_OUT_BARS[what]));
   }
-  for (const what of ['same', 'others', 'everywhere'] as const) {
-    const times = costs.find((cost) => cost.what === what)?.timesText.median ?? NaN;
-    verdicts.push(judged(`${CASES[what]}: ${number(times, 2)} × a token as text`, times, REFUSAL_BAR));
+  for (const [what, alike] of Object.entries(REFUSALS) as [keyof typeof REFUSALS, string][]) {
+    const times = costs.find((cost) => cost.what === what)?.timesHandOut.median ?? NaN;
+    verdicts.push(judged(`${CASES[what]}: ${number(times, 2)} × ${alike}`, times, REFUSAL_BAR));
   }
 }
 

@@ -12,6 +12,7 @@ import { Store } from './credentials/store/store.js';
 import { GatewayModule } from './gateway/gateway.module.js';
 import { HealthModule } from './health/health.module.js';
 import { ClientBudgets } from './http/client-budgets.js';
+import { RefusedLines } from './http/refused-lines.js';
 import type { Metrics } from './metrics/metrics.js';
 import { MetricsModule } from './metrics/metrics.module.js';
 import { OpenapiController } from './openapi/openapi.controller.js';
@@ -35,6 +36,8 @@ export interface Foundations {
 export class AppModule {
   static of({ configuration, clock, store, journal, audit, ring, verifier, metrics }: Foundations): DynamicModule {
     const { metricsPort, clientRate } = configuration.current.settings;
+    const now = (): number => clock.now();
+    const tellOfMany = (source: string): void => journal.tell({ event: 'many-refusals', source });
     return {
       module: AppModule,
       imports: [
@@ -61,9 +64,10 @@ export class AppModule {
         { provide: Audit, useValue: audit },
         { provide: KeyRing, useValue: ring },
         { provide: Verifier, useValue: verifier },
-        { provide: ClientBudgets, useValue: new ClientBudgets(clientRate, () => clock.now()) },
+        { provide: ClientBudgets, useValue: new ClientBudgets(clientRate, now) },
+        { provide: RefusedLines, useValue: new RefusedLines({ now, tell: tellOfMany }) },
       ],
-      exports: [LiveConfiguration, Clock, Store, Journal, Audit, KeyRing, Verifier, ClientBudgets],
+      exports: [LiveConfiguration, Clock, Store, Journal, Audit, KeyRing, Verifier, ClientBudgets, RefusedLines],
     };
   }
 }

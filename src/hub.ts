@@ -29,6 +29,7 @@ import { JsonBody } from './http/json-body.js';
 import { ProblemFilter } from './http/problem.filter.js';
 import { malformed } from './http/query.js';
 import { ReadLane } from './http/read-lane.js';
+import { RefusedLines } from './http/refused-lines.js';
 import { sourceAddressOf, sourceNetworkOf } from './http/source-address.js';
 import { hubLogger } from './hub.logger.js';
 import { Metrics } from './metrics/metrics.js';
@@ -189,7 +190,7 @@ export class Hub {
       const budgets = app.get(ClientBudgets);
       app.useGlobalInterceptors(budgets, new JsonBody());
       app.useGlobalPipes(new StrictPipe({ exceptionFactory: malformed }));
-      const errors = new ProblemFilter(() => credentials.clock.now(), audit, adapter);
+      const errors = new ProblemFilter(() => credentials.clock.now(), audit, adapter, app.get(RefusedLines));
       app.useGlobalFilters(errors);
       adapter.openLane(new ReadLane({ verifier, budgets, handOuts: app.get(HandOuts), errors }));
       await app.init();

@@ -299,7 +299,7 @@ describe('a flood of wrong secrets', () => {
     await flooded.strike();
     expect(errcodes).toEqual(new Set([40125]));
     expect(logged.filter((line) => line.includes('"event":"refused"')).length).toBeLessThan(200);
-    expect(logged.filter((line) => line.includes('"event":"sdk-flood"'))).toHaveLength(1);
+    expect(logged.filter((line) => line.includes('"event":"many-refusals"'))).toHaveLength(1);
   });
 });
 

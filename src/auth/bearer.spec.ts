@@ -173,7 +173,7 @@ describe('the token', () => {
   });
 
   it('is canonical when Node would write the same for what it reads', () => {
-    const letters = fc.string({ unit: fc.constantFrom(...ALPHABET), maxLength: 12 });
+    const letters = fc.string({ unit: fc.constantFrom(...Array.from(ALPHABET)), maxLength: 12 });
     fc.assert(
       fc.property(letters, (part) => {
         expect(isCanonical(part)).toBe(Buffer.from(part, 'base64url').toString('base64url') === part);

@@ -116,6 +116,8 @@ const HEADER_AT_A_GLANCE = /^bearer +(ey[\w-]{1,254})\./i;
 export function kidAtAGlance(authorization: string): string | undefined {
   const header = HEADER_AT_A_GLANCE.exec(authorization)?.[1];
   if (header === undefined) return undefined;
+  const known = headers.get(header);
+  if (known) return known.kid;
   try {
     const { kid } = JSON.parse(Buffer.from(header, 'base64url').toString()) as { readonly kid?: unknown };
     return typeof kid === 'string' ? kid : undefined;

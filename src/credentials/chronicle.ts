@@ -157,10 +157,10 @@ function tellInWords(event: HubEvent, now: number): { level: Level; text: string
         level: 'warn',
         text: `Bad tokens come in numbers from ${event.network}: most of them are refused without a look. If that is a proxy, name it in TRUST_PROXY to tell who is behind it; if it is a client, see why it does not stop.`,
       };
-    case 'sdk-flood':
+    case 'many-refusals':
       return {
         level: 'warn',
-        text: `Refusals of SDKs are many, of ${event.source}: not each has a line here. If that is a proxy, name it in TRUST_PROXY to tell who is behind it; if it is a client, see its secret and its rights, and why it does not stop.`,
+        text: `Refusals are many, of ${event.source}: not each has a line here. If that is a proxy, name it in TRUST_PROXY to tell who is behind it; if it is a client, see its key or secret, its rights, and why it does not stop.`,
       };
     case 'too-many-connections':
       return {

@@ -12,8 +12,8 @@ export type HubEvent =
   | { readonly event: 'clock-moved'; readonly seconds: number }
   /** So many bad tokens come from there that most are not looked at. */
   | { readonly event: 'flood'; readonly network: string }
-  /** So much is refused of SDKs there, or of whoever says to be one, that not each refusal is told. */
-  | { readonly event: 'sdk-flood'; readonly source: string }
+  /** So much is refused there that not each refusal is told. */
+  | { readonly event: 'many-refusals'; readonly source: string }
   | { readonly event: 'too-many-connections'; readonly most: number };
 
 /** Where everything that happens is told; the log and the metrics read along. */

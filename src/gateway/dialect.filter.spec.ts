@@ -11,7 +11,7 @@ import { Closed, Unavailable } from '../credentials/unavailable.js';
 import { TooManyRequests } from '../http/client-budgets.js';
 import { type Dialect, WechatNonsense, WechatRefusal, WechatUnreachable } from '../wechat/wechat.error.js';
 import { DialectFilter } from './dialect.filter.js';
-import { RefusedLines } from './refused-lines.js';
+import { RefusedLines } from '../http/refused-lines.js';
 import { Saying } from './saying.js';
 
 const SECRET = 'a-secret-that-errors-quote';

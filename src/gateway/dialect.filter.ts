@@ -8,9 +8,8 @@ import { explain, refusalIn } from '../credentials/chronicle.js';
 import { Closed, WechatGaveNothing } from '../credentials/unavailable.js';
 import { TooManyRequests } from '../http/client-budgets.js';
 import { originOf } from '../http/origin.js';
-import { sourceNetworkOf } from '../http/source-address.js';
+import { RefusedLines } from '../http/refused-lines.js';
 import { type Dialect, WechatUnreachable } from '../wechat/wechat.error.js';
-import { RefusedLines } from './refused-lines.js';
 import { Saying, type SayingName } from './saying.js';
 import { targetOf } from './target.js';
 
@@ -50,13 +49,12 @@ export class DialectFilter implements ExceptionFilter {
     const client = clientOf(request)?.name;
     const who = { ...(client !== undefined && { client }), ...(about !== undefined && { app: about }) };
     const msg = `Request ${requestId}: errcode ${errcode} (${reason}).`;
-    const source = client === undefined ? sourceNetworkOf(request) : `the client ${client}`;
-    if (this.lines.mayHave(source, client !== undefined)) {
-      this.logger.log({ event: 'refused', requestId, ...who, errcode, msg });
-    }
+    if (this.lines.isWritten(request)) this.logger.log({ event: 'refused', requestId, ...who, errcode, msg });
     if (isDenial) {
       const refusal = { event: 'refusal', outcome: 'refused', status: 200, errcode, reason } as const;
-      await (client === undefined ? this.audit.noteStranger(refusal, request) : this.audit.note(refusal, request));
+      await (client === undefined
+        ? this.audit.noteStranger(() => refusal, request)
+        : this.audit.note(refusal, request));
     }
     sendJson(response, { errcode, errmsg: `${errmsg}, hub request id: ${requestId}` });
   }

@@ -10,7 +10,6 @@ import type { Settings } from '../config/environment.js';
 import { LiveConfiguration } from '../config/live-configuration.js';
 import { CredentialsModule } from '../credentials/credentials.module.js';
 import { CredentialsService } from '../credentials/credentials.service.js';
-import { Journal } from '../credentials/journal.js';
 import type { HubAdapter } from '../http/hub.adapter.js';
 import type { App } from '../wechat/platforms/platform.js';
 import { WechatModule } from '../wechat/wechat.module.js';
@@ -21,7 +20,6 @@ import { Gateway } from './gateway.js';
 import { GatewayController } from './gateway.controller.js';
 import { GatewayMiddleware } from './gateway.middleware.js';
 import { Passersby } from './passersby.js';
-import { RefusedLines } from './refused-lines.js';
 import { TokenController } from './token.controller.js';
 import { VirtualTokens } from './virtual-tokens.js';
 
@@ -36,14 +34,6 @@ import { VirtualTokens } from './virtual-tokens.js';
       provide: Passersby,
       inject: [CredentialsService],
       useFactory: ({ clock }: CredentialsService): Passersby => new Passersby(() => clock.now()),
-    },
-    {
-      provide: RefusedLines,
-      inject: [CredentialsService, Journal],
-      useFactory: ({ clock }: CredentialsService, journal: Journal): RefusedLines => {
-        const tell = (source: string): void => journal.tell({ event: 'sdk-flood', source });
-        return new RefusedLines({ now: () => clock.now(), tell });
-      },
     },
     {
       provide: Callers,

@@ -15,6 +15,7 @@ import type { HubAdapter } from './hub.adapter.js';
 import type { HubResponse } from './messages.js';
 import { originOf } from './origin.js';
 import { MalformedRequest } from './query.js';
+import type { RefusedLines } from './refused-lines.js';
 import { PROBLEMS, type Problem, type Refusal, sendProblem, UNAUTHENTICATED } from './problems.js';
 
 /** Statuses that the framework itself gives, before or instead of a handler of ours. */
@@ -44,6 +45,7 @@ export class ProblemFilter implements ExceptionFilter {
     private readonly now: () => number,
     private readonly audit: Pick<Audit, 'note' | 'noteStranger'>,
     private readonly adapter: Pick<HubAdapter, 'learnOfFailure'>,
+    private readonly lines: Pick<RefusedLines, 'isWritten'>,
   ) {}
 
   async catch(error: unknown, host: ArgumentsHost): Promise<void> {
@@ -54,7 +56,7 @@ export class ProblemFilter implements ExceptionFilter {
   /** Answers a request that came to nothing. */
   async answer(error: unknown, request: Asking, response: HubResponse): Promise<void> {
     const { kind, particulars, headers } = this.replyTo(error);
-    this.note(error, kind, request);
+    if (this.lines.isWritten(request)) this.note(error, kind, request);
     if (error instanceof Unauthenticated) this.adapter.learnOfFailure(request);
     if (isRefusal(kind)) await this.record(error, kind, request);
     // Constant bodies show nothing of the request, and its id is part of that.
@@ -83,14 +85,14 @@ export class ProblemFilter implements ExceptionFilter {
   }
 
   private record(error: unknown, { type, status }: Problem, request: Asking): Promise<void> {
-    const refusal: AuditRecord = {
+    const describe = (): AuditRecord => ({
       event: 'refusal',
       outcome: type.replace('/problems/', ''),
       status,
       action: request.action,
-    };
-    if (!(error instanceof Unauthenticated)) return this.audit.note(refusal, request);
-    return this.audit.noteStranger({ ...refusal, claimed: error.kid, reason: error.reason }, request);
+    });
+    if (!(error instanceof Unauthenticated)) return this.audit.note(describe(), request);
+    return this.audit.noteStranger(() => ({ ...describe(), claimed: error.kid, reason: error.reason }), request);
   }
 
   private replyTo(error: unknown): Refusal {

@@ -1,5 +1,7 @@
+import { type Asking, clientOf } from '../auth/client.guard.js';
 import { Recent } from '../auth/recent.js';
 import { type BudgetLimits, coveredFrom, takeFrom } from '../credentials/allowance.js';
+import { sourceNetworkOf } from './source-address.js';
 
 /** In a minute, as many as strangers have records in the audit: of one source, and of all strangers together. */
 const LINES: BudgetLimits = { burst: 100, everyMs: 600 };
@@ -18,8 +20,8 @@ export interface LinesSurroundings {
 }
 
 /**
- * Decides which refusals have a line of the log each. To refuse an SDK costs next to nothing, so a flood need not be shed; but
- * neither who guesses secrets nor a client that repeats what fails, without end, must fill the disk.
+ * Decides which refusals have a line of the log each: neither who guesses tokens and secrets nor a client that repeats
+ * what fails, without end, must fill the disk, and to write a line costs more than to refuse.
  */
 export class RefusedLines {
   /** By source, when its budget of lines is full again. */
@@ -29,8 +31,14 @@ export class RefusedLines {
 
   constructor(private readonly surroundings: LinesSurroundings) {}
 
+  /** Whether the refusal of a request has a line of its own; if so, it is counted. */
+  isWritten(request: Asking): boolean {
+    const client = clientOf(request);
+    return client ? this.mayHave(`the client ${client.name}`, true) : this.mayHave(sourceNetworkOf(request));
+  }
+
   /**
-   * Whether a refusal has a line of its own; if so, it is counted.
+   * The same of a refusal from somewhere.
    * @param source the network of a stranger, or the client if it is known: of those there are not so many.
    */
   mayHave(source: string, isKnown = false): boolean {
