@@ -167,7 +167,10 @@ export class Hub {
       verified,
       now: () => clock.now(),
       answered: (answered) => metrics.countAnswered(answered),
-      shed: (network) => audit.noteShed(network),
+      shed: (network) => {
+        metrics.countShed();
+        audit.noteShed(network);
+      },
       tell: (event) => journal.tell(event),
     });
     const foundations = { configuration, clock, store, journal, audit, ring, verifier, metrics };

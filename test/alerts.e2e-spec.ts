@@ -34,6 +34,7 @@ const METRICS: Readonly<Record<string, readonly string[]>> = {
   wechat_token_hub_lock_wait_seconds_bucket: ['le'],
   wechat_token_hub_http_requests_total: ['client', 'app', 'route', 'status'],
   wechat_token_hub_http_request_duration_seconds_bucket: ['route', 'le'],
+  wechat_token_hub_http_requests_shed_total: [],
   wechat_token_hub_store_up: [],
   wechat_token_hub_store_fault: ['fault'],
   wechat_token_hub_store_unsaved: [],

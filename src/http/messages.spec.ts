@@ -54,6 +54,20 @@ describe('an answer whose head and body are there at once', () => {
     expect(pieces).toBe(2);
   });
 
+  it('leaves with others at the end of the turn, if it is told to', async () => {
+    const left: string[] = [];
+    answer = (response) => {
+      response.common = COMMON;
+      response.sendWithOthers(new WholeAnswer(401, HEAD, 'no'));
+      response.once('finish', () => left.push('answer'));
+      process.nextTick(() => left.push('turn'));
+    };
+    const replies = await Promise.all([ask(), ask()]);
+    expect(replies.map(({ status }) => status)).toEqual([401, 401]);
+    expect(left[0]).toBe('turn');
+    expect(left.filter((what) => what === 'answer')).toHaveLength(2);
+  });
+
   it.each([
     ['to HEAD', 'HEAD', 200],
     ['of the status 304', 'GET', 304],

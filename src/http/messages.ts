@@ -80,6 +80,15 @@ export class HubResponse extends ServerResponse {
     this.end();
   }
 
+  /**
+   * The same at the end of this turn of the event loop, with all others that leave then. To wake somebody who waits takes
+   * the system longer than all else there is to do for a refusal, and who hears of many at once is woken once.
+   */
+  sendWithOthers(answer: WholeAnswer): void {
+    if (leaving.length === 0) setImmediate(sendLeaving);
+    leaving.push({ response: this, answer });
+  }
+
   /** Whether Node has nothing of its own to say in the head, and there may be a body behind it. */
   private get isUsual(): boolean {
     const { _hasBody, _header } = this as unknown as Kept;
@@ -89,6 +98,14 @@ export class HubResponse extends ServerResponse {
   private get isBlank(): boolean {
     return this.getHeaderNames().length === 0;
   }
+}
+
+let leaving: { readonly response: HubResponse; readonly answer: WholeAnswer }[] = [];
+
+function sendLeaving(): void {
+  const all = leaving;
+  leaving = [];
+  for (const { response, answer } of all) response.sendWhole(answer);
 }
 
 let today = { second: NaN, text: '' };

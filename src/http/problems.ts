@@ -81,7 +81,9 @@ export function sendProblem(
 ): void {
   if (response.headersSent) return;
   response.removeHeader('ETag');
-  response.sendWhole(particulars ? answerOf(kind, particulars, headers) : constantAnswerOf(kind, headers));
+  const answer = particulars ? answerOf(kind, particulars, headers) : constantAnswerOf(kind, headers);
+  if (kind === PROBLEMS.unauthenticated) response.sendWithOthers(answer);
+  else response.sendWhole(answer);
 }
 
 const NO_HEADERS: Readonly<Record<string, string>> = {};

@@ -69,6 +69,11 @@ export class Metrics {
     requests: { name: `${PREFIX}http_requests_total`, help: 'Requests that were answered.' },
     duration: { name: `${PREFIX}http_request_duration_seconds`, help: 'How long requests took to answer.' },
   });
+  private readonly shed = this.counter(
+    'http_requests_shed_total',
+    'Requests that were refused without a look, of floods of bad tokens.',
+    [],
+  );
   private readonly lockWait = this.histogram(
     'lock_wait_seconds',
     'How long another hub was waited for that had the right to ask WeChat.',
@@ -125,6 +130,11 @@ export class Metrics {
     this.watched = watched;
     // Without an audit there is none that could be down.
     if (watched.audit.status) this.lookAtAudit = this.figuresOf(watched.audit);
+  }
+
+  /** Counts a request that nobody looked at. */
+  countShed(): void {
+    this.shed.inc();
   }
 
   /** Counts what happened. */
