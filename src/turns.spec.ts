@@ -1,4 +1,4 @@
-import { byAndBy, inOneGo, inTurns, type Steps } from './turns.js';
+import { byAndBy, inOneGo, inTurns, Pace, type Steps } from './turns.js';
 
 /** Counts the turns of the event loop while something goes on. */
 async function turnsDuring(work: () => Promise<void>): Promise<number> {
@@ -55,5 +55,36 @@ describe('work of very many small steps', () => {
     };
     await expect(byAndBy(failing())).rejects.toThrow('at the first step');
     expect(() => inOneGo(failing())).toThrow('at the first step');
+  });
+});
+
+describe('what has a pace', () => {
+  it('begins at once where it is little, and in the turns to come where it is much, in order', async () => {
+    const pace = new Pace(3);
+    const begun: number[] = [];
+    const begin = async (i: number): Promise<void> => {
+      await pace.begin();
+      begun.push(i);
+    };
+    const all = Array.from({ length: 8 }, (_, i) => begin(i));
+    const counts: number[] = [];
+    for (let turn = 0; turn < 4; turn += 1) {
+      await Promise.resolve();
+      counts.push(begun.length);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    await Promise.all(all);
+    expect(begun).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
+    expect(counts.every((count, turn) => count - (counts[turn - 1] ?? 0) <= 3)).toBe(true);
+    expect(counts[0]).toBe(3);
+    expect(pace.begin()).toBeUndefined();
+  });
+
+  it('has the rest of its turn where others have begun in it', async () => {
+    const pace = new Pace(2);
+    expect(pace.begin()).toBeUndefined();
+    await new Promise((resolve) => setImmediate(resolve));
+    expect([pace.begin(), pace.begin()]).toEqual([undefined, undefined]);
+    expect(pace.begin()).toBeInstanceOf(Promise);
   });
 });

@@ -44,3 +44,26 @@ export function inOneGo<T>(work: Steps<T>): T {
     if (done) return value;
   }
 }
+
+/** Lets so many things begin in one turn of the event loop, and the others in the next ones, in the order in which they came. */
+export class Pace {
+  private begun = 0;
+  private readonly waiting: (() => void)[] = [];
+
+  constructor(private readonly atOnce: number) {}
+
+  /** Ends when it is time to begin. */
+  begin(): Promise<void> | undefined {
+    if (this.begun === this.atOnce) return new Promise((resolve) => this.waiting.push(resolve));
+    if (this.begun === 0) setImmediate(this.turn);
+    this.begun += 1;
+    return undefined;
+  }
+
+  private readonly turn = (): void => {
+    const next = this.waiting.splice(0, this.atOnce);
+    this.begun = next.length;
+    if (this.begun > 0) setImmediate(this.turn);
+    for (const begin of next) begin();
+  };
+}

@@ -142,7 +142,13 @@ export class CredentialsService implements Follower {
     this.isDraining = true;
     this.renewals.stop();
     await this.applying;
-    await Promise.all([...this.apps.values()].map((app) => app.close()));
+    for (const app of this.apps.values()) app.isClosed = true;
+    // Clients are answered to the end, and wait for no more than some of them.
+    const closing: Promise<void>[] = [];
+    for await (const some of this.inTurns(this.apps.values(), EXCHANGED_AT_ONCE)) {
+      closing.push(...some.map((app) => app.close()));
+    }
+    await Promise.all(closing);
   }
 
   /** Called by Nest at the very end. */
@@ -157,12 +163,17 @@ export class CredentialsService implements Follower {
     const kept = new Map<string, HostedApp>();
     const hosted = new Map<string, HostedApp>();
     const added: HostedApp[] = [];
+    const staying: { readonly one: HostedApp; readonly app: App; readonly name: string }[] = [];
     for await (const some of this.inTurns(configured, EXCHANGED_AT_ONCE)) {
       for (const [name, app] of some) {
         const known = before.get(app.identity);
         const one = known ?? new HostedApp(name, app, this.common);
-        if (known) kept.set(name, known);
-        else added.push(one);
+        if (known) {
+          kept.set(name, known);
+          staying.push({ one, app, name });
+        } else {
+          added.push(one);
+        }
         apps.set(name, one);
         hosted.set(app.identity, one);
       }
@@ -173,7 +184,7 @@ export class CredentialsService implements Follower {
     }
     // All in one turn: nobody sees some of them as they were and others as they will be, and nobody is given anything of
     // those that went, however long what they have under way takes.
-    for (const [name, app] of configured) before.get(app.identity)?.adopt(app, name);
+    for (const { one, app, name } of staying) one.adopt(app, name);
     this.apps = kept;
     // It is stored before anything is read: an app may come back under another configuration.
     await Promise.all(gone.map((app) => app.close()));

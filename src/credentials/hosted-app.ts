@@ -51,6 +51,7 @@ export class HostedApp implements Renewable, Host {
   private tickets = NO_TICKETS;
   private budget: Budget | undefined;
   readonly startedAt: number;
+  /** Whether it begins nothing new. */
   isClosed = false;
   /** There while a question waits for its turn. */
   private patience: AbortController | undefined;

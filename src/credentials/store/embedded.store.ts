@@ -17,7 +17,7 @@ import { setImmediate as nextTurnOfTheLoop } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import { newKey, parseKeys } from '../../config/random-keys.js';
 import type { Secret } from '../../config/secret.js';
-import { byAndBy } from '../../turns.js';
+import { byAndBy, inTurns } from '../../turns.js';
 import type { Clock } from '../clock.js';
 import { Cipher, givenKeys, UnknownKey } from './cipher.js';
 import { MemoryStore } from './memory.store.js';
@@ -48,6 +48,8 @@ const NOT_WRITABLE = new Set([3, 8, 13, 14]);
 
 /** Of how many entries it is seen in a millisecond whether they are of use. */
 const LOOKED_AT_ONCE = 1000;
+/** So many are written in one turn of the event loop: clients wait for the disk, too, while it takes these. */
+const WRITTEN_AT_ONCE = 16;
 
 interface Write {
   readonly name: string;
@@ -63,7 +65,7 @@ interface Write {
  */
 export class EmbeddedStore extends Store {
   private readonly memory: MemoryStore;
-  private waiting: Write[] = [];
+  private readonly waiting: Write[] = [];
   private flushing: NodeJS.Immediate | undefined;
   /** The wall clock's distance from the steady one, as far as entries were written with it. */
   private drift: number;
@@ -131,20 +133,24 @@ export class EmbeddedStore extends Store {
   override async forgetBut(isKnown: (name: string) => boolean): Promise<void> {
     const useless = await byAndBy(this.memory.useless(isKnown), LOOKED_AT_ONCE);
     this.memory.remove(useless);
-    await Promise.allSettled(useless.map((name) => this.write(name, undefined)));
+    for await (const some of inTurns(useless, WRITTEN_AT_ONCE)) {
+      await Promise.allSettled(some.map((name) => this.write(name, undefined)));
+    }
   }
 
   override async restate(): Promise<void> {
     this.drift = this.clock.drift();
     const entries = [...this.memory.entries()];
-    await Promise.allSettled(entries.map(([name, entry]) => this.write(name, this.sealed(name, entry))));
+    const written = entries.map(([name, entry]) => this.write(name, this.sealed(name, entry)));
+    // All or none: whoever dies in the middle of it must not leave times of two clocks.
+    this.flush(Infinity);
+    await Promise.allSettled(written);
   }
 
   override async close(): Promise<void> {
     // What was asked before this is on its way here.
     await nextTurnOfTheLoop();
-    if (this.flushing) clearImmediate(this.flushing);
-    this.flush();
+    this.flush(Infinity);
     release(this.database);
   }
 
@@ -168,6 +174,7 @@ export class EmbeddedStore extends Store {
     }
     // Only when every entry is known to open: a refusal changes nothing.
     const resealing = stale.map((name) => this.write(name, this.sealed(name, this.memory.entry(name))));
+    this.flush(Infinity);
     this.rekeyed = Promise.all(resealing).then(() => ({
       records,
       resealed: stale.length,
@@ -199,10 +206,10 @@ export class EmbeddedStore extends Store {
     });
   }
 
-  private flush(): void {
-    this.flushing = undefined;
-    const writes = this.waiting;
-    this.waiting = [];
+  private flush(most = WRITTEN_AT_ONCE): void {
+    if (this.flushing) clearImmediate(this.flushing);
+    const writes = this.waiting.splice(0, most);
+    this.flushing = this.waiting.length > 0 ? setImmediate(() => this.flush()) : undefined;
     if (writes.length === 0) return;
     let failure: Error | undefined;
     try {
