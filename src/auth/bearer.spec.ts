@@ -1,4 +1,5 @@
 import fc from 'fast-check';
+import { heapInUse } from '../../test/hub.fixture.js';
 import { authorizationIn, type Bearer, isCanonical, kidAtAGlance, readBearer, Unauthenticated } from './bearer.js';
 
 const HEADER = '{"alg":"HS256","kid":"web"}';
@@ -32,6 +33,11 @@ function read(value: string): Bearer {
 
 function readToken(token: string): Bearer {
   return read(`Bearer ${token}`);
+}
+
+/** An object that fills a token, another one each time. */
+function long(i: number): string {
+  return `{"i":${i},"x":"${'x'.repeat(2800)}"}`;
 }
 
 /** Why it is not read: errors of any other kind come through. */
@@ -380,6 +386,74 @@ describe('the members of the header', () => {
 
   it.each(['JWT', 'jwt', 'at+jwt'])('a typ may be %s', (typ) => {
     expect(reasonAgainst(tokenOf({ header: headerWith(`"typ":"${typ}"`) }))).toBe('none');
+  });
+});
+
+describe('what is remembered of headers', () => {
+  /** As plainly as it can be said: letters, JSON, members. */
+  function isHeader(part: string): boolean {
+    const bytes = Buffer.from(part, 'base64url');
+    const text = bytes.toString();
+    if (bytes.toString('base64url') !== part || !Buffer.from(text).equals(bytes)) return false;
+    try {
+      const header = JSON.parse(text) as Record<string, unknown>;
+      const { kid, alg, typ, ...others } = header;
+      return (
+        text.startsWith('{') &&
+        text === JSON.stringify(header) &&
+        typeof kid === 'string' &&
+        /^[\w-][\w.-]{0,63}$/.test(kid) &&
+        typeof alg === 'string' &&
+        ['undefined', 'string'].includes(typeof typ) &&
+        !['crit', 'b64', 'zip', 'jku', 'jwk', 'x5u', 'x5c', 'cty'].some((member) => member in others)
+      );
+    } catch {
+      return false;
+    }
+  }
+
+  it('lets nothing in that would not be let in at first', () => {
+    const headers = fc
+      .record(
+        {
+          alg: fc.constantFrom('HS256', 'none', 'hs256', 1, null),
+          kid: fc.constantFrom('web', 'WEB', 'web ', '', 'w\u0435b', 1),
+          typ: fc.constantFrom('JWT', 1, null),
+          crit: fc.constantFrom([], ['exp']),
+          x: fc.constantFrom('y', 'é'),
+        },
+        { requiredKeys: [] },
+      )
+      .map((header) => encode(JSON.stringify(header)));
+    const known = fc.constantFrom(encode(HEADER), encode(headerWith('"typ":"JWT"')));
+    const letters = fc.constantFrom(...Array.from(ALPHABET));
+    const changed = fc.tuple(known, fc.nat(60), fc.constantFrom(0, 1), letters, fc.boolean()).map(
+      // One letter is put in, or is another; and the end may be missing.
+      ([part, at, left, letter, isCut]) =>
+        (part.slice(0, at) + letter + part.slice(at + left)).slice(0, isCut ? -1 : undefined),
+    );
+    fc.assert(
+      fc.property(fc.array(fc.oneof(known, headers, changed), { minLength: 1, maxLength: 5 }), (parts) => {
+        for (const part of parts.concat(parts)) {
+          const token = `${part}.${encode(PAYLOAD)}.${SIGNATURE}`;
+          const isRead = reasonAgainst(token) === 'none';
+          expect([part, isRead]).toEqual([part, isHeader(part)]);
+        }
+      }),
+      { numRuns: 1000 },
+    );
+  });
+
+  it.each([
+    [
+      'tokens are long whose headers are known',
+      (i: number) => ({ header: headerWith(`"i":${i % 1001}`), payload: long(i) }),
+    ],
+    ['headers are long', (i: number) => ({ header: headerWith(long(i).slice(1, -1)) })],
+  ])('costs next to no memory where %s', (_, partsOf) => {
+    const before = heapInUse();
+    for (let i = 0; i < 2002; i += 1) reasonAgainst(tokenOf(partsOf(i)));
+    expect(heapInUse() - before).toBeLessThan(1_500_000);
   });
 });
 

@@ -32,6 +32,8 @@ export type Claims = Readonly<Record<string, unknown>>;
 const MAX_TOKEN_LENGTH = 4096;
 /** More than most hubs have keys. */
 const MOST_HEADERS = 1000;
+/** A header that is longer no library writes: it is neither remembered nor worth a look that has to be quick. */
+const LONGEST_USUAL_HEADER = 256;
 const MAX_DEPTH = 8;
 /** As the configuration has it, and also with a hyphen or an underscore in front: issuers call keys by their hash. */
 const KID = /^[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}$/;
@@ -86,15 +88,15 @@ export function readBearer(authorization: string): Bearer {
 
 type Header = Pick<Bearer, 'kid' | 'alg'>;
 
-/** What headers say that were read lately: all tokens of a key have the same. */
+/** What usual headers say that were read lately: all tokens of a key have the same. */
 const headers = new Recent<Header>(MOST_HEADERS);
 
 function headerOf(part: string): Header {
   let header = headers.get(part);
   if (!header) {
     header = readHeader(part);
-    // A part of a text would keep the whole of it: the token.
-    headers.set(Buffer.from(part).toString(), header);
+    // Whatever a stranger makes up is remembered, too. And a part of a text would keep the whole of it: the token.
+    if (part.length <= LONGEST_USUAL_HEADER) headers.set(Buffer.from(part).toString(), header);
   }
   return header;
 }
@@ -109,8 +111,8 @@ function readHeader(part: string): Header {
   return { kid, alg };
 }
 
-/** What does not begin as an object does, or is longer, no library writes: it is not worth a look that has to be quick. */
-const HEADER_AT_A_GLANCE = /^bearer +(ey[\w-]{1,254})\./i;
+/** It begins as an object does. */
+const HEADER_AT_A_GLANCE = new RegExp(`^bearer +(ey[\\w-]{1,${LONGEST_USUAL_HEADER - 2}})\\.`, 'i');
 
 /** The kid that a token seems to have, at a glance: whether it has, and whether the token is one at all, is not looked at. */
 export function kidAtAGlance(authorization: string): string | undefined {

@@ -3,8 +3,8 @@
  * not fill the memory. There are two generations, so that it costs nothing to use an entry again.
  */
 export class Recent<V> {
-  private young = new Map<string, V>();
-  private old = new Map<string, V>();
+  private young = new Map<string, Kept<V>>();
+  private old = new Map<string, Kept<V>>();
 
   constructor(private readonly least: number) {}
 
@@ -14,16 +14,17 @@ export class Recent<V> {
   }
 
   get(key: string): V | undefined {
-    const value = this.young.get(key);
-    if (value !== undefined || this.old.size === 0) return value;
+    const kept = this.young.get(key);
+    if (kept !== undefined || this.old.size === 0) return kept?.value;
     const aged = this.old.get(key);
-    if (aged !== undefined) this.set(key, aged);
-    return aged;
+    // Who asks may have a part of a long text, which would keep the whole of it.
+    if (aged !== undefined) this.set(aged.key, aged.value);
+    return aged?.value;
   }
 
   set(key: string, value: V): void {
     this.old.delete(key);
-    this.young.set(key, value);
+    this.young.set(key, { key, value });
     if (this.young.size < this.least) return;
     this.old = this.young;
     this.young = new Map();
@@ -33,4 +34,10 @@ export class Recent<V> {
     this.young.delete(key);
     this.old.delete(key);
   }
+}
+
+/** A value, with the text under which it was put there. */
+interface Kept<V> {
+  readonly key: string;
+  readonly value: V;
 }
