@@ -303,6 +303,23 @@ describe('a flood of wrong secrets', () => {
   });
 });
 
+describe('a client that asks for what is not there, without end', () => {
+  it('has few lines of the log for it, and lines for what is no fault of its own', async () => {
+    const logged: string[] = [];
+    const log = (line: unknown): void => void logged.push(JSON.stringify(line));
+    const stage = await Stage.set({ APPSECRET: 'another-secret' }, {}, { log, warn: log, error: log });
+    for (let i = 0; i < 150; i += 1) expect((await stage.ask('/apps/none/access-token')).status).toBe(404);
+    expect((await stage.ask('/access-token')).status).toBe(502);
+    await stage.strike();
+    const refused = logged.filter((line) => line.includes('"event":"refused"'));
+    const has = (status: number): number => refused.filter((line) => line.includes(`"status":${status},`)).length;
+    expect(has(404)).toBeGreaterThanOrEqual(100);
+    expect(has(404)).toBeLessThan(150);
+    expect(has(502)).toBe(1);
+    expect(logged.filter((line) => line.includes('"event":"many-refusals"'))).toHaveLength(1);
+  });
+});
+
 describe('a flood of bad tokens', () => {
   const [FLOODER, ELSEWHERE] = ['203.0.113.9', '198.51.100.1'];
   const [LOOKED_AT, COUNT] = [5000, 6000];

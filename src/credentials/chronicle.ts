@@ -160,7 +160,7 @@ function tellInWords(event: HubEvent, now: number): { level: Level; text: string
     case 'many-refusals':
       return {
         level: 'warn',
-        text: `Refusals are many, of ${event.source}: not each has a line here. If that is a proxy, name it in TRUST_PROXY to tell who is behind it; if it is a client, see its key or secret, its rights, and why it does not stop.`,
+        text: `Refusals are many, of ${event.source}: not each has a line here. If that is a proxy, name it in TRUST_PROXY to tell who is behind it; if it is a client, see what the lines that there are say of it, and why it does not stop.`,
       };
     case 'too-many-connections':
       return {

@@ -44,12 +44,12 @@ export class DialectFilter implements ExceptionFilter {
       response.destroy();
       return;
     }
-    const { errcode, errmsg, reason, isDenial } = this.wordsFor(error, targetOf(request)?.dialect ?? 'wechat');
+    const { errcode, errmsg, reason, isDenial, isFault } = this.wordsFor(error, targetOf(request)?.dialect ?? 'wechat');
     const { requestId, about } = request;
     const client = clientOf(request)?.name;
     const who = { ...(client !== undefined && { client }), ...(about !== undefined && { app: about }) };
     const msg = `Request ${requestId}: errcode ${errcode} (${reason}).`;
-    if (this.lines.isWritten(request)) this.logger.log({ event: 'refused', requestId, ...who, errcode, msg });
+    if (this.lines.isWritten(request, isFault)) this.logger.log({ event: 'refused', requestId, ...who, errcode, msg });
     if (isDenial) {
       const refusal = { event: 'refusal', outcome: 'refused', status: 200, errcode, reason } as const;
       await (client === undefined
@@ -60,14 +60,8 @@ export class DialectFilter implements ExceptionFilter {
   }
 
   private wordsFor(error: unknown, dialect: Dialect): Words {
-    const say = (kind: SayingName, reason?: string): Words => {
-      const { errcode, errmsg, reason: told } = new Saying(dialect, kind, reason);
-      return { errcode, errmsg, reason: told, isDenial: DENIALS.has(kind) };
-    };
-    if (error instanceof Saying) {
-      const { errcode, errmsg, reason, kind } = error;
-      return { errcode, errmsg, reason, isDenial: DENIALS.has(kind) };
-    }
+    const say = (kind: SayingName, reason?: string): Words => wordsOf(new Saying(dialect, kind, reason));
+    if (error instanceof Saying) return wordsOf(error);
     if (error instanceof UnknownApp || error instanceof Forbidden) return say('notAllowed', error.message);
     if (error instanceof TooManyRequests) return say('tooMany', error.message);
     if (error instanceof AllowanceSpent) return say('budgetSpent', error.message);
@@ -75,7 +69,7 @@ export class DialectFilter implements ExceptionFilter {
       const refusal = refusalIn(error.cause);
       const isTold = refusal && !OF_THE_HUB.has(refusal.errcode);
       const words = isTold ? refusal : say('busy');
-      return { errcode: words.errcode, errmsg: words.errmsg, reason: explain(error.cause), isDenial: false };
+      return { errcode: words.errcode, errmsg: words.errmsg, reason: explain(error.cause), ...OF_A_FAULT };
     }
     const isForeseen = [WechatUnreachable, Closed, AuditUnavailable].some((kind) => error instanceof kind);
     if (isForeseen) return say('busy', (error as Error).message);
@@ -90,6 +84,14 @@ interface Words {
   /** For the log. */
   readonly reason: string;
   readonly isDenial: boolean;
+  /** Whether it is the hub, or WeChat, that fails whoever asks. */
+  readonly isFault: boolean;
+}
+
+const OF_A_FAULT = { isDenial: false, isFault: true } as const;
+
+function wordsOf({ errcode, errmsg, reason, kind }: Saying): Words {
+  return { errcode, errmsg, reason, isDenial: DENIALS.has(kind), isFault: kind === 'busy' };
 }
 
 /** Sends what WeChat would. */

@@ -68,6 +68,17 @@ describe('an answer whose head and body are there at once', () => {
     expect(left.filter((what) => what === 'answer')).toHaveLength(2);
   });
 
+  it('leaves once, whoever else has answered by the end of the turn', async () => {
+    answer = (response) => {
+      response.common = COMMON;
+      const refusal = new WholeAnswer(401, HEAD, 'no');
+      response.sendWithOthers(refusal);
+      response.sendWithOthers(refusal);
+    };
+    const replies = await Promise.all([ask(), ask()]);
+    expect(await Promise.all(replies.map((reply) => reply.text()))).toEqual(['no', 'no']);
+  });
+
   it.each([
     ['to HEAD', 'HEAD', 200],
     ['of the status 304', 'GET', 304],

@@ -105,7 +105,7 @@ let leaving: { readonly response: HubResponse; readonly answer: WholeAnswer }[] 
 function sendLeaving(): void {
   const all = leaving;
   leaving = [];
-  for (const { response, answer } of all) response.sendWhole(answer);
+  for (const { response, answer } of all) if (!response.headersSent) response.sendWhole(answer);
 }
 
 let today = { second: NaN, text: '' };

@@ -56,7 +56,7 @@ export class ProblemFilter implements ExceptionFilter {
   /** Answers a request that came to nothing. */
   async answer(error: unknown, request: Asking, response: HubResponse): Promise<void> {
     const { kind, particulars, headers } = this.replyTo(error);
-    if (this.lines.isWritten(request)) this.note(error, kind, request);
+    if (this.lines.isWritten(request, kind.status >= 500)) this.note(error, kind, request);
     if (error instanceof Unauthenticated) this.adapter.learnOfFailure(request);
     if (isRefusal(kind)) await this.record(error, kind, request);
     // Constant bodies show nothing of the request, and its id is part of that.

@@ -31,10 +31,14 @@ export class RefusedLines {
 
   constructor(private readonly surroundings: LinesSurroundings) {}
 
-  /** Whether the refusal of a request has a line of its own; if so, it is counted. */
-  isWritten(request: Asking): boolean {
+  /**
+   * Whether the refusal of a request has a line of its own; if so, it is counted.
+   * @param isFault whether the hub, or WeChat, fails the client: what it does wrong itself must not hide that.
+   */
+  isWritten(request: Asking, isFault: boolean): boolean {
     const client = clientOf(request);
-    return client ? this.mayHave(`the client ${client.name}`, true) : this.mayHave(sourceNetworkOf(request));
+    if (!client) return this.mayHave(sourceNetworkOf(request));
+    return this.mayHave(`the client ${client.name}${isFault ? ', by no fault of its own' : ''}`, true);
   }
 
   /**
