@@ -1,3 +1,4 @@
+import { jest } from '@jest/globals';
 import { HttpService } from '@nestjs/axios';
 import { ConfigService } from '@nestjs/config';
 import { once } from 'node:events';
@@ -410,6 +411,16 @@ describe('a call that gets no answer', () => {
       expect(failure).toMatchObject({ remedy: 'passing', inDoubt: true });
       expect(told(failure)).not.toContain(APPSECRET);
     }
+  });
+
+  it('is not made by a process that goes on when it is too late, not even if it had to wait for its turn', async () => {
+    const { world, url } = await simulator();
+    const client = clientAt(url);
+    const calls = Array.from({ length: 20 }, () => failureOf(client.call('wechat', token())));
+    const stopped = jest.spyOn(performance, 'now').mockReturnValue(performance.now() + 60_000);
+    closing.push(() => stopped.mockRestore());
+    for (const failure of await Promise.all(calls)) expect(failure).toMatchObject({ inDoubt: false });
+    expect(world.count('/cgi-bin/token')).toBe(0);
   });
 
   it('ends after 5 s, wherever it hangs: in the head or the body, here or at a proxy, with or without a trickle', async () => {
