@@ -43,6 +43,7 @@ interface Kept {
 export class HubResponse extends ServerResponse {
   /** The id of the request. */
   requestId = '';
+  /** What it says as all answers of this server do. */
   common: Common | undefined = undefined;
   /** What is being answered on its connection, this one among them; absent when it was answered, or given up. */
   pending: HubResponse[] | undefined = undefined;
