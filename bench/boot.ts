@@ -5,8 +5,11 @@ import { type Spread, spread } from './figures.js';
 import { Ground } from './filled.js';
 import { fromCheckout, Program } from './program.js';
 
-/** Until a hub that nobody asks anything is taken for idle. */
-const IDLE_MS = 5000;
+/**
+ * Until a hub that nobody asks anything is taken for idle. V8 clears away what the start has left when nothing has happened
+ * for some eight seconds; before that it is garbage, eleven megabytes of it.
+ */
+const IDLE_MS = 12_000;
 
 /** What a hub with one app takes to be there. */
 export interface Boot {

@@ -80,9 +80,9 @@ export class Floods {
     this.surroundings.verified.forget(digest);
     this.failed.set(digest, now + CERTAIN_MS);
     for (const [source, limits] of this.budgetsOf(network, shown)) {
+      const fullAgainAt = this.failures.get(source) ?? 0;
       // What was on its way when the budget ran out is not counted on top.
-      if (!this.isCovered(source, limits, now)) continue;
-      this.failures.set(source, takeFrom(this.failures.get(source) ?? 0, limits, now));
+      if (coveredFrom(fullAgainAt, limits, now) <= now) this.failures.set(source, takeFrom(fullAgainAt, limits, now));
     }
   }
 

@@ -38,11 +38,13 @@ export function traceSource(request: IncomingMessage, trusted: BlockList | undef
   let source = peerOf(request.socket);
   if (!trusted || source === '' || !isIn(trusted, source)) return;
   const { 'x-forwarded-for': header = '' } = request.headers;
-  for (const hop of String(header).split(',').slice(-MAX_HOPS).reverse()) {
+  const hops = String(header).split(',').slice(-MAX_HOPS);
+  for (let hop = hops.pop(); hop !== undefined; hop = hops.pop()) {
     const address = canonical(withoutPort(hop.trim()));
     if (address === undefined) break;
     source = address;
-    if (!isIn(trusted, address)) break;
+    // The last one is it, whatever it is.
+    if (hops.length === 0 || !isIn(trusted, address)) break;
   }
   addresses.set(request, source);
 }
