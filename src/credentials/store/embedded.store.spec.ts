@@ -202,6 +202,38 @@ describe('the folder of the embedded store', () => {
     expect(await shop()).toEqual(entry('a-token'));
   });
 
+  it('has all of them finished, however many there are, and of one name the last', async () => {
+    const store = opened();
+    const saved: Promise<Written>[] = [];
+    for (let i = 1; i <= 50; i += 1) {
+      saved.push(save(store, 'shop', entry(`token-${i}`, i)), save(store, `app-${i}`, entry('a-token')));
+      await Promise.resolve();
+    }
+    await close(store);
+    for (const written of await Promise.all(saved)) expect(written).not.toHaveProperty('fault');
+    const next = opened();
+    expect(await entryOf(next, 'shop')).toEqual(entry('token-50', 50));
+    expect((await next.load(Array.from({ length: 50 }, (_, i) => `app-${i + 1}`))).size).toBe(50);
+  });
+
+  it('tells each write of a crowd whether it is in it: one that cannot be takes few along, and none that comes later', async () => {
+    await filled();
+    meddle(
+      `CREATE TRIGGER fault BEFORE INSERT ON entry WHEN NEW.name = 'new-20' BEGIN SELECT RAISE(ABORT, 'fault'); END`,
+    );
+    const store = opened();
+    const names = Array.from({ length: 60 }, (_, i) => `new-${i}`);
+    const written = await Promise.all(names.map((name) => save(store, name, entry('a-token'))));
+    const failed = names.filter((_, i) => written[i]?.fault);
+    expect(failed).toContain('new-20');
+    expect(failed.length).toBeLessThan(20);
+    await close(store);
+    const next = opened();
+    const kept = [...(await next.load(names)).keys()];
+    expect(new Set([...kept, ...failed])).toEqual(new Set(names));
+    expect(kept.length + failed.length).toBe(names.length);
+  });
+
   it('refuses a write that comes after it was let go, and nothing worse', async () => {
     const store = EmbeddedStore.open(folder, clock);
     await store.close();
