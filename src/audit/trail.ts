@@ -267,21 +267,21 @@ export class Trail {
 
   private tornMember(torn: Buffer): string {
     const seen = { event: 'torn', outcome: 'closed-off', bytes: torn.length, sha256: hashOf(torn) };
-    return this.time() + this.signed(seen);
+    return this.time() + this.ofReplica(seen);
   }
 
   private gapMember({ since, untold, reason }: Trouble): string {
     const gap = { event: 'gap', outcome: 'told', since: new Date(since).toISOString(), lost: untold, reason };
-    return this.time() + this.signed(gap);
+    return this.time() + this.ofReplica(gap);
   }
 
   private textOf(record: AuditRecord): string {
     let text = this.texts.get(record);
-    if (text === undefined) this.texts.set(record, (text = this.signed(this.told(record))));
+    if (text === undefined) this.texts.set(record, (text = this.ofReplica(this.told(record))));
     return text;
   }
 
-  private signed(told: object): string {
+  private ofReplica(told: object): string {
     return membersOf({ ...told, replica: this.surroundings.replica });
   }
 

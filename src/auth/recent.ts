@@ -3,8 +3,8 @@
  * not fill the memory. There are two generations, so that it costs nothing to use an entry again.
  */
 export class Recent<V> {
-  private young = new Map<string, Kept<V>>();
-  private old = new Map<string, Kept<V>>();
+  private young = new Map<string, V>();
+  private old = new Map<string, V>();
 
   constructor(private readonly least: number) {}
 
@@ -14,17 +14,16 @@ export class Recent<V> {
   }
 
   get(key: string): V | undefined {
-    const kept = this.young.get(key);
-    if (kept !== undefined || this.old.size === 0) return kept?.value;
+    const value = this.young.get(key);
+    if (value !== undefined || this.old.size === 0) return value;
     const aged = this.old.get(key);
-    // Who asks may have a part of a long text, which would keep the whole of it.
-    if (aged !== undefined) this.set(aged.key, aged.value);
-    return aged?.value;
+    if (aged !== undefined) this.set(copyOf(key), aged);
+    return aged;
   }
 
   set(key: string, value: V): void {
     this.old.delete(key);
-    this.young.set(key, { key, value });
+    this.young.set(key, value);
     if (this.young.size < this.least) return;
     this.old = this.young;
     this.young = new Map();
@@ -36,8 +35,7 @@ export class Recent<V> {
   }
 }
 
-/** A value, with the text under which it was put there. */
-interface Kept<V> {
-  readonly key: string;
-  readonly value: V;
+/** Whoever asks may have a part of a long text, which would keep the whole of it. */
+function copyOf(text: string): string {
+  return Buffer.from(text, 'utf16le').toString('utf16le');
 }

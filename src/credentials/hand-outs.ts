@@ -99,7 +99,7 @@ export class HandOuts {
   /** Hands out what was found, once that is on record. */
   private give(request: ClientRequest, response: Sender, read: Read, found: Found): Promise<void> | void {
     if (this.audit.isOn) {
-      const record = this.recordOf(read, found.credential, hasVersion(request, found.credential));
+      const record = this.recordFor(read, found.credential, hasVersion(request, found.credential));
       return this.audit.give(request, record).then(() => this.send(request, response, read, found));
     }
     this.send(request, response, read, found);
@@ -109,7 +109,7 @@ export class HandOuts {
     send(request, response, credential, read.preferred, () => this.about(source, read.app, app, typeOf(read)));
   }
 
-  private recordOf(read: Read, credential: Credential, isKnown: boolean): AuditRecord {
+  private recordFor(read: Read, credential: Credential, isKnown: boolean): AuditRecord {
     const outcome = isKnown ? 'not-modified' : 'given';
     const { refused } = read;
     if (refused === undefined) return this.handOutOf(credential, typeOf(read), outcome);

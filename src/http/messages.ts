@@ -109,14 +109,14 @@ function sendLeaving(): void {
   for (const { response, answer } of all) if (!response.headersSent) response.sendWhole(answer);
 }
 
-let today = { second: NaN, text: '' };
+let latestDate = { second: NaN, text: '' };
 
 /** The time as answers tell it; many share a second. */
 function httpDate(): string {
   const ms = Date.now();
   const second = Math.floor(ms / 1000);
-  if (second !== today.second) today = { second, text: new Date(ms).toUTCString() };
-  return today.text;
+  if (second !== latestDate.second) latestDate = { second, text: new Date(ms).toUTCString() };
+  return latestDate.text;
 }
 
 /** Classes for an HTTP server to make its requests and answers of; they are a {@link HubRequest} and a {@link HubResponse}. */
