@@ -50,10 +50,10 @@ export interface Refusal {
 }
 
 /** Every failure of authentication, whatever it was. */
-export const UNAUTHENTICATED: Refusal = {
+export const UNAUTHENTICATED = {
   kind: PROBLEMS.unauthenticated,
   headers: { 'WWW-Authenticate': 'Bearer error="invalid_token"' },
-};
+} as const satisfies Refusal;
 
 /** What a particular error adds to its kind. */
 export interface Particulars {
@@ -76,29 +76,19 @@ export function bodyOf({ type, title, status }: Problem, particulars: Particular
 export function sendProblem(
   response: HubResponse,
   kind: Problem,
-  particulars?: Particulars,
-  headers: Readonly<Record<string, string>> = NO_HEADERS,
+  particulars: Particulars = {},
+  headers: Readonly<Record<string, string>> = {},
 ): void {
   if (response.headersSent) return;
   response.removeHeader('ETag');
-  const answer = particulars ? answerOf(kind, particulars, headers) : constantAnswerOf(kind, headers);
-  if (kind === PROBLEMS.unauthenticated) response.sendWithOthers(answer);
-  else response.sendWhole(answer);
-}
-
-const NO_HEADERS: Readonly<Record<string, string>> = {};
-/** Where there is nothing particular in it: by its headers, most of which are constants of ours. */
-const constants = new WeakMap<object, Map<Problem, WholeAnswer>>();
-
-function constantAnswerOf(kind: Problem, headers: Readonly<Record<string, string>>): WholeAnswer {
-  let byKind = constants.get(headers);
-  if (!byKind) constants.set(headers, (byKind = new Map<Problem, WholeAnswer>()));
-  let answer = byKind.get(kind);
-  if (!answer) byKind.set(kind, (answer = answerOf(kind, {}, headers)));
-  return answer;
+  if (kind === PROBLEMS.unauthenticated) response.sendWithOthers(toStrangers);
+  else response.sendWhole(answerOf(kind, particulars, headers));
 }
 
 function answerOf(kind: Problem, particulars: Particulars, headers: Readonly<Record<string, string>>): WholeAnswer {
   const head = ['Content-Type', PROBLEM_JSON, ...Object.entries(headers).flat()];
   return new WholeAnswer(kind.status, head, bodyOf(kind, particulars));
 }
+
+/** What all who are not known hear, who may be very many. */
+const toStrangers = answerOf(UNAUTHENTICATED.kind, {}, UNAUTHENTICATED.headers);
