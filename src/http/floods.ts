@@ -3,6 +3,7 @@ import type { KeyRing } from '../auth/key-ring.js';
 import { Recent } from '../auth/recent.js';
 import { digestBy, type VerifiedTokens } from '../auth/verified-tokens.js';
 import { type BudgetLimits, coveredFrom, takeFrom } from '../credentials/allowance.js';
+import { Seldom } from './seldom.js';
 
 /**
  * Failures of authentication that are looked at, of those who name nobody and of those who name one client: so many at
@@ -13,7 +14,6 @@ const FAILURES: BudgetLimits = { burst: 5000, everyMs: 5 };
 const FAILURES_IN_ALL: BudgetLimits = { burst: 4 * FAILURES.burst, everyMs: FAILURES.everyMs / 4 };
 /** For so long it is taken for certain that what failed fails again: the configuration and the time go on. */
 const CERTAIN_MS = 1000;
-const TELL_AGAIN_MS = 60_000;
 /** Each is a digest and a number: six megabytes at most, since {@link Recent} may hold twice as many. */
 const MOST_SOURCES = 10_000;
 const MOST_TOKENS = 10_000;
@@ -38,9 +38,14 @@ export class Floods {
   private readonly failures = new Recent<number>(MOST_SOURCES);
   /** What was seen to fail, and until when that is certain. */
   private readonly failed = new Recent<number>(MOST_TOKENS);
-  private readonly told = new Recent<number>(MOST_SOURCES);
+  private readonly sources: Seldom;
 
-  constructor(private readonly surroundings: FloodSurroundings) {}
+  constructor(private readonly surroundings: FloodSurroundings) {
+    this.sources = new Seldom(
+      () => surroundings.now(),
+      (network) => surroundings.tell(network),
+    );
+  }
 
   /** Whether anybody has failed lately, anywhere: until then there is nothing to look at. */
   get areThere(): boolean {
@@ -66,10 +71,7 @@ export class Floods {
       this.isCovered(source, { burst: isRepeated ? burst / 2 : burst, everyMs }, now),
     );
     if (isCovered) return false;
-    if ((this.told.get(network) ?? -Infinity) + TELL_AGAIN_MS <= now) {
-      this.told.set(network, now);
-      this.surroundings.tell(network);
-    }
+    this.sources.tell(network);
     return true;
   }
 

@@ -43,6 +43,7 @@ import {
 import { readQuery } from './query.js';
 import type { ReadLane } from './read-lane.js';
 import { requestIdFor } from './request-id.js';
+import { Seldom } from './seldom.js';
 import { sourceNetworkOf, traceSource } from './source-address.js';
 
 /** A connection in use has its next request within this. */
@@ -51,8 +52,6 @@ const FAREWELL_MS = 250;
 const LINGER_MS = 1000;
 /** Each is two kilobytes at most. */
 const MOST_PATHS = 1000;
-/** A flood is worth a line of the log, and not one for each drop. */
-const TELL_AGAIN_MS = 60_000;
 
 /** What the server has to know of the hub, and whom it tells. */
 export interface Surroundings {
@@ -107,9 +106,10 @@ export class HubAdapter extends ExpressAdapter {
 
   override initHttpServer(_options: NestApplicationOptions): void {
     const { tls, maxConnections } = this.surroundings.settings;
-    const tellOfDrop = atMostEvery(TELL_AGAIN_MS, () => {
-      this.surroundings.tell({ event: 'too-many-connections', most: maxConnections });
-    });
+    const drops = new Seldom(
+      () => this.surroundings.now(),
+      () => this.surroundings.tell({ event: 'too-many-connections', most: maxConnections }),
+    );
     const options = { ...SERVER_BOUNDS, ...bornFor(this.getInstance<Express>()) };
     const answer = (request: IncomingMessage, response: ServerResponse): void => {
       this.answer(request as HubRequest, response as HubResponse);
@@ -130,7 +130,7 @@ export class HubAdapter extends ExpressAdapter {
         writeProblem(socket, PROBLEMS.methodNotAllowed, 'Allow: GET');
       })
       .on('clientError', this.refuseUnreadable)
-      .on('drop', tellOfDrop);
+      .on('drop', () => drops.tell('everywhere'));
     this.httpServer = server;
   }
 
@@ -383,15 +383,5 @@ function optionsOf({ cert, key, clientCa }: TlsSettings): TlsOptions {
     minVersion: 'TLSv1.2',
     handshakeTimeout: CONNECTION_BOUNDS.handshakeMs,
     ...(clientCa !== undefined && { ca: clientCa, requestCert: true, rejectUnauthorized: true }),
-  };
-}
-
-/** Does something when it is called, unless it has done so lately. */
-function atMostEvery(ms: number, act: () => void): () => void {
-  let last = -Infinity;
-  return () => {
-    if (performance.now() - last < ms) return;
-    last = performance.now();
-    act();
   };
 }

@@ -1,12 +1,12 @@
 import { type Asking, clientOf } from '../auth/client.guard.js';
 import { Recent } from '../auth/recent.js';
 import { type BudgetLimits, coveredFrom, takeFrom } from '../credentials/allowance.js';
+import { Seldom } from './seldom.js';
 import { sourceNetworkOf } from './source-address.js';
 
 /** In a minute, as many as strangers have records in the audit: of one source, and of all strangers together. */
 const LINES: BudgetLimits = { burst: 100, everyMs: 600 };
 const LINES_IN_ALL: BudgetLimits = { burst: 1000, everyMs: 60 };
-const TELL_AGAIN_MS = 60_000;
 const MOST_SOURCES = 10_000;
 /** In the place of a source, when it is not a single one that there is too much of. */
 const MANY = 'many networks';
@@ -26,10 +26,15 @@ export interface LinesSurroundings {
 export class RefusedLines {
   /** By source, when its budget of lines is full again. */
   private readonly fullAgainAt = new Recent<number>(MOST_SOURCES);
-  private readonly told = new Recent<number>(MOST_SOURCES);
+  private readonly many: Seldom;
   private allFullAgainAt = 0;
 
-  constructor(private readonly surroundings: LinesSurroundings) {}
+  constructor(private readonly surroundings: LinesSurroundings) {
+    this.many = new Seldom(
+      () => surroundings.now(),
+      (source) => surroundings.tell(source),
+    );
+  }
 
   /**
    * Whether the refusal of a request has a line of its own; if so, it is counted.
@@ -48,20 +53,17 @@ export class RefusedLines {
   mayHave(source: string, isKnown = false): boolean {
     const now = this.surroundings.now();
     const fullAgainAt = this.fullAgainAt.get(source) ?? 0;
-    if (coveredFrom(fullAgainAt, LINES, now) > now) return this.tell(source, now);
+    if (coveredFrom(fullAgainAt, LINES, now) > now) return this.haveNone(source);
     if (!isKnown) {
-      if (coveredFrom(this.allFullAgainAt, LINES_IN_ALL, now) > now) return this.tell(MANY, now);
+      if (coveredFrom(this.allFullAgainAt, LINES_IN_ALL, now) > now) return this.haveNone(MANY);
       this.allFullAgainAt = takeFrom(this.allFullAgainAt, LINES_IN_ALL, now);
     }
     this.fullAgainAt.set(source, takeFrom(fullAgainAt, LINES, now));
     return true;
   }
 
-  private tell(source: string, now: number): false {
-    if ((this.told.get(source) ?? -Infinity) + TELL_AGAIN_MS <= now) {
-      this.told.set(source, now);
-      this.surroundings.tell(source);
-    }
+  private haveNone(source: string): false {
+    this.many.tell(source);
     return false;
   }
 }
