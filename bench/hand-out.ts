@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Burst, load, type Round } from './burst.js';
-import { BEARER, bearerOf, KEY, keyOf, KID, kidOf } from './client.js';
+import { ask, BEARER, bearerOf, KEY, keyOf, KID, kidOf } from './client.js';
 import { type Spread, spread } from './figures.js';
 import { fromCheckout, Program } from './program.js';
 
@@ -166,7 +166,7 @@ class Cast {
     // In a folder of its own, as it is in production: the hub watches that, and would be told of each record of the audit.
     const configuration = join(mkdtempSync(join(this.folder, 'configuration-')), 'hub.json');
     writeFileSync(configuration, JSON.stringify({ clients: Object.fromEntries(clients) as object }));
-    return Program.start('dist/main.js', [], {
+    const hub = await Program.start('dist/main.js', [], {
       PORT: '0',
       WECHAT_API_ROOT: url,
       DATA_DIR: join(this.folder, name),
@@ -177,6 +177,9 @@ class Cast {
       ...Object.fromEntries(places.map((place) => [`CLIENT_KEY_${place}`, keyOf(place)])),
       ...more,
     });
+    // The first read of a path goes another way than all others.
+    await ask(hub.url + TEXT);
+    return hub;
   }
 }
 
