@@ -22,11 +22,11 @@ export function isExclusive({ supersedesAfterMs }: Nature): boolean {
  * @param endedAt when another call may end it, apart from those that are noted.
  */
 export function standing(
-  { credential, intents: [first] = [] }: Entry,
+  { credential, intents }: Entry,
   nature: Nature,
   endedAt?: number,
 ): Credential | undefined {
-  const from = first ?? endedAt;
+  const from = intents?.[0] ?? endedAt;
   if (!credential || from === undefined || nature.supersedesAfterMs === undefined) return credential;
   const end = from + nature.supersedesAfterMs;
   return end < credential.expiresAt ? { ...credential, expiresAt: end } : credential;
