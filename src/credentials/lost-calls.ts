@@ -21,11 +21,7 @@ export function isExclusive({ supersedesAfterMs }: Nature): boolean {
  * The credential of an entry as it stands: its life is cut where a call may have ended it early.
  * @param endedAt when another call may end it, apart from those that are noted.
  */
-export function standing(
-  { credential, intents }: Entry,
-  nature: Nature,
-  endedAt?: number,
-): Credential | undefined {
+export function standing({ credential, intents }: Entry, nature: Nature, endedAt?: number): Credential | undefined {
   const from = intents?.[0] ?? endedAt;
   if (!credential || from === undefined || nature.supersedesAfterMs === undefined) return credential;
   const end = from + nature.supersedesAfterMs;
