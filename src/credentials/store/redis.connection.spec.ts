@@ -1,8 +1,11 @@
 import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { freePort, openStore, RedisServer, settingsOf, until } from '../../../test/redis.fixture.js';
 import { RedisConnection } from './redis.connection.js';
 import type { RedisStore } from './redis.store.js';
@@ -33,6 +36,54 @@ async function rekeyed(url: string, prefix: string): Promise<Rekeyed> {
     await connection.close();
   }
 }
+
+describe('a Redis that breaks off just when it is there again', () => {
+  let redis: RedisServer;
+  let between: Server;
+  const sockets = new Set<Socket>();
+  let isCutting = false;
+  let cuts = 0;
+  beforeAll(async () => {
+    redis = await RedisServer.start();
+    between = createServer((client) => {
+      const server = connect(redis.port, '127.0.0.1');
+      for (const socket of [client, server]) {
+        sockets.add(socket.on('error', () => undefined).once('close', () => sockets.delete(socket)));
+      }
+      client.on('data', (asked) => {
+        if (!isCutting || !/subscribe/i.test(asked.toString('latin1'))) return;
+        cuts += 1;
+        for (const socket of [client, server]) socket.destroy();
+      });
+      client.pipe(server).pipe(client);
+    }).listen(0, '127.0.0.1');
+    await once(between, 'listening');
+  });
+  afterAll(async () => {
+    between.close();
+    for (const socket of sockets) socket.destroy();
+    await redis.stop();
+  });
+
+  it('is listened to once it stays, and nothing worse comes of it', async () => {
+    const { port } = between.address() as AddressInfo;
+    const connection = new RedisConnection(settingsOf(`redis://127.0.0.1:${port}`));
+    const heard: string[] = [];
+    connection.listen('news', (message) => heard.push(message));
+    const publish = async (message: string): Promise<boolean> => (await redis.ask('PUBLISH', 'news', message)) === 1;
+    await until(() => publish('before'));
+    isCutting = true;
+    for (const socket of sockets) socket.destroy();
+    await until(() => Promise.resolve(cuts >= 3));
+    isCutting = false;
+    await until(() => publish('after'));
+    await until(() => Promise.resolve(heard.includes('after')));
+    // By then the library has given up what it asked for itself.
+    await delay(700);
+    await connection.close();
+    expect(heard.at(-1)).toBe('after');
+  });
+});
 
 describe('a store behind Sentinels', () => {
   let master: RedisServer;

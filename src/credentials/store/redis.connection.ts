@@ -121,6 +121,8 @@ function connect(settings: RedisSettings): Redis | Cluster {
     maxRetriesPerRequest: 1,
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,
+    // It is done in {@link RedisConnection.listen}: by itself the library would let it fail unheard, which ends the process.
+    autoResubscribe: false,
     lazyConnect: true,
     connectionName: 'wechat-token-hub',
     // A master that was set back to replica: go and ask who is master now.
