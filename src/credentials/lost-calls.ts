@@ -25,7 +25,17 @@ export function standing({ credential, intents }: Entry, nature: Nature, endedAt
   const from = intents?.[0] ?? endedAt;
   if (!credential || from === undefined || nature.supersedesAfterMs === undefined) return credential;
   const end = from + nature.supersedesAfterMs;
-  return end < credential.expiresAt ? { ...credential, expiresAt: end } : credential;
+  return end < credential.expiresAt ? cutAt(end, credential) : credential;
+}
+
+/** Credentials whose life was cut last, by what they were cut of. */
+const cuts = new WeakMap<Credential, Credential>();
+
+/** One object as long as it stands as it does: what is answered and recorded of a credential is remembered by it. */
+function cutAt(expiresAt: number, whole: Credential): Credential {
+  let cut = cuts.get(whole);
+  if (cut?.expiresAt !== expiresAt) cuts.set(whole, (cut = { ...whole, expiresAt }));
+  return cut;
 }
 
 /**

@@ -66,8 +66,6 @@ export abstract class Recollection implements Renewed {
   protected due = Infinity;
   protected storeAway: Obstacle | undefined;
   protected unsaved: Unsaved | undefined;
-  /** A credential whose life was cut, and what it was cut of. */
-  private cut: { readonly of: Credential | undefined; readonly as: Credential } | undefined;
   private isFaultTold = false;
   /** The value that WeChat was last seen to refuse. */
   protected condemned: string | undefined;
@@ -99,15 +97,7 @@ export abstract class Recollection implements Renewed {
     // What nobody else knows of they would replace: were this hub to die now, or as soon as they may. Else this hub will,
     // which is early only where a rotation has failed and is tried again.
     const endedAt = mayBeReplaced ? (unsaved.since ?? now) : Math.max(now, this.renewalAt);
-    return this.sameAsBefore(standing(this.entry, nature, endedAt));
-  }
-
-  /** One object as long as it stands as it does: what is answered and recorded of a credential is remembered by it. */
-  private sameAsBefore(present: Credential | undefined): Credential | undefined {
-    const { credential: whole } = this.entry;
-    if (!present || present === whole) return whole;
-    if (this.cut?.of !== whole || this.cut?.as.expiresAt !== present.expiresAt) this.cut = { of: whole, as: present };
-    return this.cut.as;
+    return standing(this.entry, nature, endedAt);
   }
 
   get status(): SourceStatus {
