@@ -96,7 +96,7 @@ const plan = options.short
       apps: [1, 100, 1000, MEMORY_BAR.apps],
       reads: Infinity,
       // What is compared lies closer together than one round and the next.
-      handOut: { rounds: 7, seconds: 1, requests: 12_800 },
+      handOut: { rounds: 7, seconds: 1, requests: 25_600 },
       auditRounds: 7,
       seconds: 1,
       tailRounds: 7,

@@ -8,4 +8,4 @@ import { fromCheckout } from './program.js';
 // left is what the hub would be without authentication; no setting of the product makes it so.
 const { Verifier } = (await import(fromCheckout('dist/auth/verifier.js'))) as typeof verifying;
 const everybody: Client = { name: KID, keys: [], apps: '*', may: new Set(ACTIONS) };
-Verifier.prototype.recall = Verifier.prototype.verify = () => everybody;
+Verifier.prototype.recall = Verifier.prototype.judge = () => everybody;

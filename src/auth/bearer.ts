@@ -30,8 +30,8 @@ export interface Bearer {
 export type Claims = Readonly<Record<string, unknown>>;
 
 const MAX_TOKEN_LENGTH = 4096;
-/** More than most hubs have keys. */
-const MOST_HEADERS = 1000;
+/** More than most hubs have keys; a megabyte or two. */
+const MOST_HEADERS = 4000;
 /** A header that is longer no library writes: it is neither remembered nor worth a look that has to be quick. */
 const LONGEST_USUAL_HEADER = 256;
 const MAX_DEPTH = 8;

@@ -43,17 +43,19 @@ export class KeyRing {
     return named?.issuer ? undefined : named;
   }
 
-  /** The shared secrets to try on a token of HS256. An issuer has none. */
-  secretsFor(bearer: Bearer): Candidates {
-    return this.allowed(this.claimant(bearer), 'HS256');
+  /** The shared secrets to try on a token of HS256 that is the claimant's, or nobody's. An issuer has none. */
+  secretsFor(claimant: Client | undefined): Candidates {
+    return this.allowed(claimant, 'HS256');
   }
 
-  /** The public keys to try on a token of this algorithm; those of an issuer are fetched if need be. */
-  async publicKeysFor(bearer: Bearer, algorithm: PublicKeyAlgorithm): Promise<Candidates> {
-    const claimant = this.claimant(bearer);
+  /**
+   * The public keys to try on a token of this kid and algorithm that is the claimant's, or nobody's; those of an issuer
+   * are fetched if need be.
+   */
+  async publicKeysFor(claimant: Client | undefined, kid: string, algorithm: PublicKeyAlgorithm): Promise<Candidates> {
     if (!claimant?.issuer) return this.allowed(claimant, algorithm);
     try {
-      const key = await this.keySetOf(claimant.issuer).find(bearer.kid);
+      const key = await this.keySetOf(claimant.issuer).find(kid);
       if (!key) return this.none(algorithm, 'its issuer has no key of this kid');
       return this.allowed({ keys: [key] }, algorithm);
     } catch (error) {

@@ -5,6 +5,7 @@ import type { Bearer } from './bearer.js';
 import type { Validity } from './claims.js';
 import type { Clients, KeyRing } from './key-ring.js';
 import { Recent } from './recent.js';
+import { Sightings } from './sightings.js';
 
 /** Each is a digest and a few words beside it: some megabytes in all. */
 const MOST_TOKENS = 10_000;
@@ -26,11 +27,13 @@ interface Remembered extends Verdict {
 /**
  * Tokens that were verified lately: a client that keeps one for its life is let in without calculating it all again. What
  * is remembered is told by a digest of the whole token, and only as long as every check would have the same outcome;
- * what was refused is never told from here.
+ * what was refused is never told from here. Of a token that is good for the first time only that is noted: clients that
+ * make one for each request would push out all others, and to forget a verdict again takes as long as to reach it.
  */
 export class VerifiedTokens {
   /** What is here of another configuration, or of another time, was good then: that is worth a look, whatever comes of it. */
   private readonly remembered = new Recent<Remembered>(MOST_TOKENS);
+  private readonly good = new Sightings();
   private underConfiguration: Clients['current'];
   private era = 0;
 
@@ -56,18 +59,22 @@ export class VerifiedTokens {
     return key && key === issuedWith ? client : undefined;
   }
 
-  /** Remembers a token that was verified just now, under the configuration that is in force. */
+  /** Remembers a token that was verified just now, under the configuration that is in force, if it was good before. */
   keep(token: string, { client, kid, issuedWith, validity }: Verdict): void {
-    this.remembered.set(token, { client, kid, issuedWith, validity, era: this.presentEra() });
+    if (this.good.lastOf(token) > 0) {
+      this.remembered.set(token, { client, kid, issuedWith, validity, era: this.presentEra() });
+    }
+    this.good.note(token, Date.now());
   }
 
   /** Whether it was good when it was last looked at. */
   wasGood(token: string): boolean {
-    return this.remembered.get(token) !== undefined;
+    return this.good.lastOf(token) > 0 || this.remembered.get(token) !== undefined;
   }
 
   /** It is not good, or no longer. */
   forget(token: string): void {
+    this.good.forget(token);
     this.remembered.delete(token);
   }
 
@@ -82,9 +89,9 @@ export class VerifiedTokens {
   }
 }
 
-/** What stands for an Authorization header where it has to be remembered. */
+/** What stands for an Authorization header where it has to be remembered: the 32 bytes of its SHA-256, a letter each. */
 export function digestOf(authorization: string): string {
-  return hash('sha256', authorization, 'base64');
+  return hash('sha256', authorization, 'binary');
 }
 
 /** What connections showed last: most show the same token with every request, and it is digested once. */

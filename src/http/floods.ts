@@ -1,6 +1,7 @@
 import { kidAtAGlance } from '../auth/bearer.js';
 import type { KeyRing } from '../auth/key-ring.js';
 import { Recent } from '../auth/recent.js';
+import { Sightings } from '../auth/sightings.js';
 import { digestBy, type VerifiedTokens } from '../auth/verified-tokens.js';
 import { type BudgetLimits, coveredFrom, takeFrom } from '../credentials/allowance.js';
 import { Seldom } from './seldom.js';
@@ -14,9 +15,8 @@ const FAILURES: BudgetLimits = { burst: 5000, everyMs: 5 };
 const FAILURES_IN_ALL: BudgetLimits = { burst: 4 * FAILURES.burst, everyMs: FAILURES.everyMs / 4 };
 /** For so long it is taken for certain that what failed fails again: the configuration and the time go on. */
 const CERTAIN_MS = 1000;
-/** Each is a digest and a number: six megabytes at most, since {@link Recent} may hold twice as many. */
+/** Each is a name and a number: three megabytes at most, since {@link Recent} may hold twice as many. */
 const MOST_SOURCES = 10_000;
-const MOST_TOKENS = 10_000;
 
 /** What tells friend from foe. */
 export interface FloodSurroundings {
@@ -28,16 +28,24 @@ export interface FloodSurroundings {
   tell(network: string): void;
 }
 
+/** How a network stands: when its budgets of failures are full again. */
+interface Failures {
+  inAll: number;
+  /** Whom it named first, as most that fail name one client or nobody. */
+  readonly named: string;
+  ofNamed: number;
+}
+
 /**
  * Sheds floods of bad tokens by what they look like from outside, before anybody verifies them. As long as a source has
  * few failures nothing is shed; beyond that only what was not good before, so that a flood does not shut out those who
  * share its address. See docs/decisions/0014-floods.md.
  */
 export class Floods {
-  /** By source, when its budget of failures is full again. */
-  private readonly failures = new Recent<number>(MOST_SOURCES);
-  /** What was seen to fail, and until when that is certain. */
-  private readonly failed = new Recent<number>(MOST_TOKENS);
+  private readonly failures = new Recent<Failures>(MOST_SOURCES);
+  /** When the budgets for whom networks named besides are full again. */
+  private readonly ofOthers = new Recent<number>(MOST_SOURCES);
+  private readonly failed = new Sightings();
   private readonly sources: Seldom;
 
   constructor(private readonly surroundings: FloodSurroundings) {
@@ -59,18 +67,16 @@ export class Floods {
    * @param connection by which it came.
    */
   isShed(network: string, shown: string, connection: object): boolean {
+    const failures = this.failures.get(network);
     // Nobody there has failed: that is so nearly always.
-    if (this.failures.get(network) === undefined) return false;
+    if (!failures) return false;
     const digest = digestBy(connection, shown);
     if (this.surroundings.verified.wasGood(digest)) return false;
     const now = this.surroundings.now();
-    const budgets = this.budgetsOf(network, shown);
-    const isRepeated = (this.failed.get(digest) ?? 0) > now;
     // What is sure to fail leaves half of the budget to others.
-    const isCovered = budgets.every(([source, { burst, everyMs }]) =>
-      this.isCovered(source, { burst: isRepeated ? burst / 2 : burst, everyMs }, now),
-    );
-    if (isCovered) return false;
+    const share = this.failed.lastOf(digest) > now - CERTAIN_MS ? 0.5 : 1;
+    const ofName = this.ofName(failures, network, this.namedIn(shown));
+    if (covers(FAILURES_IN_ALL, share, failures.inAll, now) && covers(FAILURES, share, ofName, now)) return false;
     this.sources.tell(network);
     return true;
   }
@@ -80,25 +86,35 @@ export class Floods {
     const now = this.surroundings.now();
     const digest = digestBy(connection, shown);
     this.surroundings.verified.forget(digest);
-    this.failed.set(digest, now + CERTAIN_MS);
-    for (const [source, limits] of this.budgetsOf(network, shown)) {
-      const fullAgainAt = this.failures.get(source) ?? 0;
-      // What was on its way when the budget ran out is not counted on top.
-      if (coveredFrom(fullAgainAt, limits, now) <= now) this.failures.set(source, takeFrom(fullAgainAt, limits, now));
-    }
+    this.failed.note(digest, now);
+    const named = this.namedIn(shown);
+    const known = this.failures.get(network);
+    const failures = known ?? { inAll: 0, named, ofNamed: 0 };
+    if (!known) this.failures.set(network, failures);
+    failures.inAll = countedIn(FAILURES_IN_ALL, failures.inAll, now);
+    const ofName = countedIn(FAILURES, this.ofName(failures, network, named), now);
+    if (named === failures.named) failures.ofNamed = ofName;
+    else this.ofOthers.set(`${network} ${named}`, ofName);
   }
 
-  /** A flood that names nobody, or nobody who is known, has a budget apart from those who name a client. */
-  private budgetsOf(network: string, shown: string): [source: string, limits: BudgetLimits][] {
+  /** Whom a token names that the hub knows. A flood that names nobody has a budget apart from those who name a client. */
+  private namedIn(shown: string): string {
     const kid = kidAtAGlance(shown);
-    const named = kid !== undefined && this.surroundings.ring.knows(kid) ? kid : '';
-    return [
-      [network, FAILURES_IN_ALL],
-      [`${network} ${named}`, FAILURES],
-    ];
+    return kid !== undefined && this.surroundings.ring.knows(kid) ? kid : '';
   }
 
-  private isCovered(source: string, limits: BudgetLimits, now: number): boolean {
-    return coveredFrom(this.failures.get(source) ?? 0, limits, now) <= now;
+  /** When the budget of a network for those who name somebody is full again. */
+  private ofName(failures: Failures, network: string, named: string): number {
+    return named === failures.named ? failures.ofNamed : (this.ofOthers.get(`${network} ${named}`) ?? 0);
   }
+}
+
+/** Whether a budget, or a share of it, covers one more failure. */
+function covers({ burst, everyMs }: BudgetLimits, share: number, fullAgainAt: number, now: number): boolean {
+  return coveredFrom(fullAgainAt, { burst: burst * share, everyMs }, now) <= now;
+}
+
+/** When a budget is full again after one more failure; what was on its way when it ran out is not counted on top. */
+function countedIn(limits: BudgetLimits, fullAgainAt: number, now: number): number {
+  return covers(limits, 1, fullAgainAt, now) ? takeFrom(fullAgainAt, limits, now) : fullAgainAt;
 }

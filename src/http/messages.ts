@@ -28,6 +28,8 @@ export class HubRequest extends IncomingMessage {
   requestId = '';
   /** Milliseconds of the process, when its head had come. */
   startedAt = 0;
+  /** The address that it came from, where that is not the other end of its connection. */
+  source: string | undefined = undefined;
   about: string | undefined = undefined;
   action: string | undefined = undefined;
   route: { readonly path: string } | undefined = undefined;

@@ -1,6 +1,6 @@
+import { Unauthenticated } from '../auth/bearer.js';
 import type { ClientRequest } from '../auth/client.guard.js';
-import type { Verifier } from '../auth/verifier.js';
-import type { Client } from '../config/clients.js';
+import type { Judgement, Verifier } from '../auth/verifier.js';
 import type { FamiliarRead, HandOuts, Read } from '../credentials/hand-outs.js';
 import type { ClientBudgets } from './client-budgets.js';
 import type { HubResponse } from './messages.js';
@@ -8,7 +8,7 @@ import type { ProblemFilter } from './problem.filter.js';
 
 /** Who decides about a read, whichever way it comes. */
 export interface Deciders {
-  readonly verifier: Pick<Verifier, 'verify'>;
+  readonly verifier: Pick<Verifier, 'judge'>;
   readonly budgets: Pick<ClientBudgets, 'take'>;
   readonly handOuts: Pick<HandOuts, 'familiarRead' | 'answer'>;
   readonly errors: Pick<ProblemFilter, 'answer'>;
@@ -41,15 +41,21 @@ export class ReadLane {
   private answer(request: ClientRequest, response: HubResponse, { read, route }: FamiliarRead): Promise<void> | void {
     const { verifier } = this.deciders;
     request.route = route;
-    const client = verifier.verify(request);
-    if (!(client instanceof Promise)) return this.answerTo(client, request, response, read);
-    return client.then((verified) => this.answerTo(verified, request, response, read));
+    const judgement = verifier.judge(request);
+    if (!(judgement instanceof Promise)) return this.answerTo(judgement, request, response, read);
+    return judgement.then((later) => this.answerTo(later, request, response, read));
   }
 
-  private answerTo(client: Client, request: ClientRequest, response: HubResponse, read: Read): Promise<void> | void {
-    const { budgets, handOuts } = this.deciders;
-    request.client = client;
-    budgets.take(client);
+  private answerTo(
+    judgement: Judgement,
+    request: ClientRequest,
+    response: HubResponse,
+    read: Read,
+  ): Promise<void> | void {
+    const { budgets, handOuts, errors } = this.deciders;
+    if (judgement instanceof Unauthenticated) return errors.answer(judgement, request, response);
+    request.client = judgement;
+    budgets.take(judgement);
     return handOuts.answer(request, response, read);
   }
 }

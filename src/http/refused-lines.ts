@@ -52,12 +52,10 @@ export class RefusedLines {
    */
   mayHave(source: string, isKnown = false): boolean {
     const now = this.surroundings.now();
+    if (!isKnown && coveredFrom(this.allFullAgainAt, LINES_IN_ALL, now) > now) return this.haveNone(MANY);
     const fullAgainAt = this.fullAgainAt.get(source) ?? 0;
     if (coveredFrom(fullAgainAt, LINES, now) > now) return this.haveNone(source);
-    if (!isKnown) {
-      if (coveredFrom(this.allFullAgainAt, LINES_IN_ALL, now) > now) return this.haveNone(MANY);
-      this.allFullAgainAt = takeFrom(this.allFullAgainAt, LINES_IN_ALL, now);
-    }
+    if (!isKnown) this.allFullAgainAt = takeFrom(this.allFullAgainAt, LINES_IN_ALL, now);
     this.fullAgainAt.set(source, takeFrom(fullAgainAt, LINES, now));
     return true;
   }

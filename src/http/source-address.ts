@@ -1,26 +1,28 @@
 import type { IncomingMessage } from 'node:http';
 import { type BlockList, isIP, type Socket, SocketAddress } from 'node:net';
 import { Recent } from '../auth/recent.js';
+import type { HubRequest } from './messages.js';
 
 /** More proxies in a row than anybody has; what is further to the left was made up. */
 const MAX_HOPS = 16;
 /** More than a hub has proxies, and than most have clients. */
 const MOST_ADDRESSES = 1000;
-/** Of requests that came by a proxy of ours. */
-const addresses = new WeakMap<IncomingMessage, string>();
 /** Of connections, which forget theirs when they break off. */
 const peers = new WeakMap<Socket, string>();
+
+/** A request on which may stand where it came from. */
+export type Traceable = IncomingMessage & Partial<Pick<HubRequest, 'source'>>;
 
 /**
  * The IP address that a request came from, in its shortest form: that of the connection, or where that is a proxy which
  * the hub believes (`TRUST_PROXY`) the one that it names.
  */
-export function sourceAddressOf(request: IncomingMessage): string {
-  return addresses.get(request) ?? peerOf(request.socket);
+export function sourceAddressOf({ source, socket }: Traceable): string {
+  return source ?? peerOf(socket);
 }
 
 /** Where a request came from, as one place: an address of IPv4, or a /64 of IPv6, of which whoever has one has all. */
-export function sourceNetworkOf(request: IncomingMessage): string {
+export function sourceNetworkOf(request: Traceable): string {
   const address = sourceAddressOf(request);
   if (!address.includes(':')) return address;
   const [head = '', tail] = address.split('::');
@@ -34,7 +36,7 @@ export function sourceNetworkOf(request: IncomingMessage): string {
  * Finds out where a request came from, for {@link sourceAddressOf}: the first hop, seen from here, that is no proxy of
  * ours. What is written to the left of it in `X-Forwarded-For` is anybody's word, and so is `Forwarded`.
  */
-export function traceSource(request: IncomingMessage, trusted: BlockList | undefined): void {
+export function traceSource(request: Traceable, trusted: BlockList | undefined): void {
   let source = peerOf(request.socket);
   if (!trusted || source === '' || !isIn(trusted, source)) return;
   const { 'x-forwarded-for': header = '' } = request.headers;
@@ -46,7 +48,7 @@ export function traceSource(request: IncomingMessage, trusted: BlockList | undef
     // The last one is it, whatever it is.
     if (hops.length === 0 || !isIn(trusted, address)) break;
   }
-  addresses.set(request, source);
+  request.source = source;
 }
 
 function peerOf(socket: Socket): string {
@@ -62,6 +64,7 @@ function withoutPort(hop: string): string {
 
 /** One spelling for each address: no zone, no zeros that could be left out, IPv4 as such also where it came over IPv6. */
 function canonical(written: string): string | undefined {
+  if (isIP(written) === 4) return written;
   // Nearly all of them are so where the hub listens to both; to take them apart as IPv6 takes some microseconds.
   const address = written.replace(/%.*$/, '').replace(/^::ffff:(?=\d+(\.\d+){3}$)/, '');
   const version = isIP(address);
