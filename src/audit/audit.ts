@@ -4,7 +4,7 @@ import { AUDIT_ON_STDOUT, type AuditSettings } from '../config/environment.js';
 import { NOTHING_YET } from './chain.js';
 import { FileSink, type Opened } from './file.sink.js';
 import { AuditKeys } from './keys.js';
-import type { AuditRecord } from './record.js';
+import type { AuditRecord, RecurringRecord } from './record.js';
 import { StdoutSink } from './sink.js';
 import { Strangers } from './strangers.js';
 import { type AuditEvent, type AuditStatus, AuditUnavailable, Trail } from './trail.js';
@@ -65,7 +65,7 @@ export class Audit {
    * Before a client is given something: ends when that is recorded, or need not be.
    * @throws AuditUnavailable when it has to be, and cannot.
    */
-  give(request: ClientRequest, record: AuditRecord): Promise<void> {
+  give(request: ClientRequest, record: AuditRecord | RecurringRecord): Promise<void> {
     return this.trail ? this.trail.give(record, this.askedIn(request)) : NOTHING_TO_RECORD;
   }
 

@@ -61,3 +61,11 @@ export interface AuditRecord {
   readonly apps?: number | undefined;
   readonly clients?: number | undefined;
 }
+
+/** A record that is given again and again. It is written out but once: what differs each time is who asks, and when. */
+export class RecurringRecord {
+  /** As members of a line, once they were wanted. */
+  members: string | undefined;
+
+  constructor(readonly record: AuditRecord) {}
+}

@@ -2,7 +2,7 @@ import { setImmediate as endOfTurn } from 'node:timers/promises';
 import { behindLast, chained, type Ending, endingAfter, hashOf, type Link, membersOf } from './chain.js';
 import { codeOf } from './file.sink.js';
 import type { AuditKeys } from './keys.js';
-import type { AuditRecord } from './record.js';
+import { type AuditRecord, RecurringRecord } from './record.js';
 import type { Sink, Written } from './sink.js';
 
 /** What operators should know of the audit. */
@@ -108,8 +108,6 @@ export class Trail {
   private last: Link;
   private ending: Ending;
   private waiting: Batch;
-  /** Records that are given again and again are written out once. */
-  private readonly texts = new WeakMap<AuditRecord, string>();
   private writing: Promise<void> | undefined;
   private isStalled = false;
   private trouble: Trouble | undefined;
@@ -136,7 +134,6 @@ export class Trail {
 
   /**
    * Ends when the record is written.
-   * @param record once given, it does not change.
    * @param asked who asked for it, where that is not in it: members of the line, as they stand in JSON.
    * @throws AuditUnavailable when it cannot be, or not in time.
    */
@@ -148,11 +145,11 @@ export class Trail {
    * Ends when the record is written, or need not be.
    * @throws AuditUnavailable when it has to be, and cannot.
    */
-  give(record: AuditRecord, asked: string): Promise<void> {
+  give(record: AuditRecord | RecurringRecord, asked: string): Promise<void> {
     return this.add(record, asked).given;
   }
 
-  private add(record: AuditRecord, asked: string | undefined): Batch {
+  private add(record: AuditRecord | RecurringRecord, asked: string | undefined): Batch {
     const { waiting } = this;
     if (this.isStalled || waiting.records.length >= MOST_WAITING) {
       this.failures += 1;
@@ -161,7 +158,7 @@ export class Trail {
       refused.giveUp();
       return refused;
     }
-    const members = this.time() + this.textOf(record);
+    const members = this.time() + this.written(record);
     waiting.records.push(asked === undefined ? members : `${members},${asked}`);
     this.start();
     return waiting;
@@ -275,10 +272,9 @@ export class Trail {
     return this.time() + this.ofReplica(gap);
   }
 
-  private textOf(record: AuditRecord): string {
-    let text = this.texts.get(record);
-    if (text === undefined) this.texts.set(record, (text = this.ofReplica(this.told(record))));
-    return text;
+  private written(record: AuditRecord | RecurringRecord): string {
+    if (!(record instanceof RecurringRecord)) return this.ofReplica(this.told(record));
+    return (record.members ??= this.written(record.record));
   }
 
   private ofReplica(told: object): string {

@@ -1,6 +1,9 @@
 import type { IncomingMessage } from 'node:http';
 import { WholeAnswer } from '../whole-answer.js';
+import type { RecurringRecord } from '../audit/record.js';
 import { type Credential, secondsLeft } from './policy.js';
+import type { Prepared } from './recollection.js';
+import type { Source } from './source.js';
 import type { CredentialView } from './views.js';
 
 /** Which credential of which app an answer is about. */
@@ -74,6 +77,42 @@ export interface Sender {
 /** The forms in which a credential can be given. */
 export type Format = 'text' | 'json';
 
+/** What is made ready of a credential, once for each version: answers and records, as far as they are the same for everybody. */
+export class Preparation implements Prepared {
+  readonly unchanged: WholeAnswer;
+  readonly text: WholeAnswer;
+  /** By what came of a hand-out. */
+  readonly records: Partial<Record<'given' | 'not-modified', RecurringRecord>> = {};
+  /** As it was written down last. */
+  private json: { readonly app: string; readonly life: Life; readonly answer: WholeAnswer } | undefined;
+
+  constructor(readonly credential: Credential) {
+    const head = headOf(credential);
+    this.unchanged = new WholeAnswer(304, head, '');
+    this.text = new WholeAnswer(200, [...head, 'Content-Type', 'text/plain; charset=utf-8'], credential.value);
+  }
+
+  /** JSON is written anew when another second is left, and when the app has another name. */
+  jsonOf(subject: Subject, times: Times): WholeAnswer {
+    const life = lifeOf(this.credential, times);
+    if (this.json?.app !== subject.app || !isSame(this.json.life, life)) {
+      const body = JSON.stringify(written(this.credential, subject, life));
+      const head = [...headOf(this.credential), 'Content-Type', 'application/json; charset=utf-8'];
+      this.json = { app: subject.app, life, answer: new WholeAnswer(200, head, body) };
+    }
+    return this.json.answer;
+  }
+}
+
+/** What was made ready of a credential, which keeps it with its source: V8 takes long to go through tables of weak references. */
+export function preparationOf(source: Pick<Source, 'prepared'>, credential: Credential): Preparation {
+  const { prepared } = source;
+  if (prepared instanceof Preparation && prepared.credential === credential) return prepared;
+  const preparation = new Preparation(credential);
+  source.prepared = preparation;
+  return preparation;
+}
+
 /**
  * Sends a credential as text or JSON, whichever the client prefers, or 304 when it has this very version.
  * @param about for where it is sent as JSON.
@@ -81,52 +120,13 @@ export type Format = 'text' | 'json';
 export function send(
   request: IncomingMessage,
   response: Sender,
-  credential: Credential,
+  preparation: Preparation,
   preferred: Format,
   about: () => readonly [Subject, Times],
 ): void {
-  if (hasVersion(request, credential)) {
-    response.sendWhole(answersOf(credential).unchanged);
-  } else if (formatFor(request.headers.accept, preferred) === 'text') {
-    response.sendWhole(answersOf(credential).text);
-  } else {
-    response.sendWhole(jsonOf(credential, ...about()));
-  }
-}
-
-/** The answers with a credential, as far as they are the same for everybody. */
-interface Answers {
-  readonly unchanged: WholeAnswer;
-  readonly text: WholeAnswer;
-  /** As it was written down last. */
-  json?: { readonly app: string; readonly life: Life; readonly answer: WholeAnswer };
-}
-
-const answers = new WeakMap<Credential, Answers>();
-
-/** They are made once for each version. */
-function answersOf(credential: Credential): Answers {
-  let made = answers.get(credential);
-  if (!made) {
-    const { value } = credential;
-    const head = headOf(credential);
-    const unchanged = new WholeAnswer(304, head, '');
-    const text = new WholeAnswer(200, [...head, 'Content-Type', 'text/plain; charset=utf-8'], value);
-    answers.set(credential, (made = { unchanged, text }));
-  }
-  return made;
-}
-
-/** JSON is written anew when another second is left, and when the app has another name. */
-function jsonOf(credential: Credential, subject: Subject, times: Times): WholeAnswer {
-  const life = lifeOf(credential, times);
-  const made = answersOf(credential);
-  if (made.json?.app !== subject.app || !isSame(made.json.life, life)) {
-    const body = JSON.stringify(written(credential, subject, life));
-    const head = [...headOf(credential), 'Content-Type', 'application/json; charset=utf-8'];
-    made.json = { app: subject.app, life, answer: new WholeAnswer(200, head, body) };
-  }
-  return made.json.answer;
+  if (hasVersion(request, preparation.credential)) response.sendWhole(preparation.unchanged);
+  else if (formatFor(request.headers.accept, preferred) === 'text') response.sendWhole(preparation.text);
+  else response.sendWhole(preparation.jsonOf(...about()));
 }
 
 function headOf({ version }: Credential): string[] {

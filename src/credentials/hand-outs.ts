@@ -1,11 +1,20 @@
 import type { Audit } from '../audit/audit.js';
-import type { AuditRecord } from '../audit/record.js';
+import { type AuditRecord, RecurringRecord } from '../audit/record.js';
 import type { ClientRequest } from '../auth/client.guard.js';
 import { Recent } from '../auth/recent.js';
 import type { Verifier } from '../auth/verifier.js';
 import type { Action } from '../config/hub-file.js';
 import { appFor, isStill } from './access.js';
-import { type Format, hasVersion, send, type Sender, type Subject, type Times, viewOf } from './answer.js';
+import {
+  type Format,
+  hasVersion,
+  preparationOf,
+  send,
+  type Sender,
+  type Subject,
+  type Times,
+  viewOf,
+} from './answer.js';
 import type { CredentialsService } from './credentials.service.js';
 import type { HostedApp } from './hosted-app.js';
 import type { Credential } from './policy.js';
@@ -47,7 +56,6 @@ const LONGEST_TARGET = 256;
 
 /** Hands out credentials: decides whether a client may have what it asks for, keeps a record of it, and answers. */
 export class HandOuts {
-  private readonly records = new WeakMap<Credential, Partial<Record<Outcome, AuditRecord>>>();
   private readonly familiar = new Recent<FamiliarRead>(MOST_TARGETS);
 
   constructor(
@@ -99,28 +107,25 @@ export class HandOuts {
   /** Hands out what was found, once that is on record. */
   private give(request: ClientRequest, response: Sender, read: Read, found: Found): Promise<void> | void {
     if (this.audit.isOn) {
-      const record = this.recordFor(read, found.credential, hasVersion(request, found.credential));
+      const record = this.recordFor(read, found, hasVersion(request, found.credential));
       return this.audit.give(request, record).then(() => this.send(request, response, read, found));
     }
     this.send(request, response, read, found);
   }
 
   private send(request: ClientRequest, response: Sender, read: Read, { app, source, credential }: Found): void {
-    send(request, response, credential, read.preferred, () => this.about(source, read.app, app, typeOf(read)));
+    const about = (): readonly [Subject, Times] => this.about(source, read.app, app, typeOf(read));
+    send(request, response, preparationOf(source, credential), read.preferred, about);
   }
 
-  private recordFor(read: Read, credential: Credential, isKnown: boolean): AuditRecord {
+  private recordFor(read: Read, { source, credential }: Found, isKnown: boolean): AuditRecord | RecurringRecord {
     const outcome = isKnown ? 'not-modified' : 'given';
     const { refused } = read;
-    if (refused === undefined) return this.handOutOf(credential, typeOf(read), outcome);
-    return { ...recordOf('rotation', outcome, credential, typeOf(read)), shown: refused };
-  }
-
-  /** The record of a hand-out, the same for all who are given the same. */
-  private handOutOf(credential: Credential, type: string | undefined, outcome: Outcome): AuditRecord {
-    let records = this.records.get(credential);
-    if (!records) this.records.set(credential, (records = {}));
-    return (records[outcome] ??= recordOf('hand-out', outcome, credential, type));
+    if (refused !== undefined) {
+      return { ...recordOf('rotation', outcome, credential, typeOf(read)), shown: refused };
+    }
+    const { records } = preparationOf(source, credential);
+    return (records[outcome] ??= new RecurringRecord(recordOf('hand-out', outcome, credential, typeOf(read))));
   }
 
   /** A credential as it is written down for a client at this moment. */
@@ -134,8 +139,6 @@ export class HandOuts {
     return [{ app, appid, ...(type !== undefined && { type }) }, times];
   }
 }
-
-type Outcome = 'given' | 'not-modified';
 
 /** What a read has come to. */
 interface Found {

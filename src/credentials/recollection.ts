@@ -51,6 +51,11 @@ export const STORE_AGAIN_MS = 1000;
 export const SPREAD_MS = 1000;
 /** How much later than all others whoever has met what may be wrong at itself alone tries again. */
 const OTHERS_FIRST_MS = 3 * SPREAD_MS;
+/** What somebody has made of a credential, and wants to find again with it. */
+export interface Prepared {
+  readonly credential: Credential;
+}
+
 const NO_FOREIGN_MINTS: ForeignMints = { count: 0 };
 
 /**
@@ -58,6 +63,8 @@ const NO_FOREIGN_MINTS: ForeignMints = { count: 0 };
  * way of another one. Where store and hub know different things, it finds what is true of both.
  */
 export abstract class Recollection implements Renewed {
+  /** For whoever hands the credential out: what he made of it. Gone when something new is known of it. */
+  prepared: Prepared | undefined;
   /** What this hub goes by; the store may know better, and says so when it is asked or when it is heard. */
   protected entry = NOTHING_STORED.entry;
   private entryRevision = NOTHING_STORED.revision;
@@ -240,6 +247,7 @@ export abstract class Recollection implements Renewed {
     const entry = withoutSettled(stored.entry);
     const { credential } = entry;
     const isCondemned = credential && credential.value === this.condemned && !credential.refused;
+    this.prepared = undefined;
     this.entryRevision = revision;
     this.entry = isCondemned ? { ...entry, credential: { ...credential, refused: true } } : entry;
   }

@@ -29,20 +29,20 @@ describe('the connection of a call', () => {
   }
 
   it('is handed over in time, and known to have been', async () => {
-    const agent = new PromptAgent(performance.now() + 5000, undefined);
+    const agent = new PromptAgent(performance.now() + 5000, 'http:', undefined);
     expect(agent.sent).toBe(false);
     expect(await ask(agent)).toBe('200');
     expect([agent.sent, requests]).toEqual([true, 1]);
   });
 
   it('is not handed over when the call is too late by the time it stands: nothing is sent', async () => {
-    const agent = new PromptAgent(performance.now() - 1, undefined);
+    const agent = new PromptAgent(performance.now() - 1, 'http:', undefined);
     expect(await ask(agent)).toBe('too late');
     expect([agent.sent, requests]).toEqual([false, 0]);
   });
 
   it('is known not to have been handed over where nobody listens', async () => {
-    const agent = new PromptAgent(performance.now() + 5000, undefined);
+    const agent = new PromptAgent(performance.now() + 5000, 'http:', undefined);
     expect(await ask(agent, 9)).toMatch(/ECONNREFUSED/);
     expect(agent.sent).toBe(false);
   });

@@ -18,14 +18,18 @@ export class PromptAgent extends Agent {
 
   /**
    * @param deadline epoch of `performance.now()`, in milliseconds.
+   * @param protocol `http:` or `https:`, as in the address that is called.
    * @param proxy on the way, if there is one.
    */
   constructor(
     private readonly deadline: number,
+    protocol: string,
     private readonly proxy: URL | undefined,
   ) {
     // A kept connection may be dead without our knowing, and WeChat would have minted a token that nobody receives.
     super({ keepAlive: false });
+    // The library would find it out from a stack trace, twice for each call.
+    this.protocol = protocol;
   }
 
   /** Whether WeChat may have got the call, or some of it. */

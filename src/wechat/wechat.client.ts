@@ -69,11 +69,11 @@ export class WechatClient {
           }
         : { method: 'GET', headers: HEADERS }),
     };
-    return readAnswer(await this.exchange(request, proxy), dialect, call);
+    const agent = new PromptAgent(performance.now() + CALL_DEADLINE_MS, root.protocol, proxy);
+    return readAnswer(await this.exchange(request, agent), dialect, call);
   }
 
-  private async exchange(request: AxiosRequestConfig, proxy: URL | undefined): Promise<string> {
-    const agent = new PromptAgent(performance.now() + CALL_DEADLINE_MS, proxy);
+  private async exchange(request: AxiosRequestConfig, agent: PromptAgent): Promise<string> {
     // Not AbortSignal.timeout(), which would hold on to every call for its full five seconds.
     const deadline = new AbortController();
     const timer = setTimeout(() => deadline.abort(), CALL_DEADLINE_MS);
