@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { randomUUID } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { constants, setPriority, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -105,6 +105,11 @@ export class Program {
    */
   longestStallMs(): Promise<number> {
     return this.told();
+  }
+
+  /** Has it run only when nobody else wants to. */
+  giveWay(): void {
+    setPriority(this.child.pid ?? 0, constants.priority.PRIORITY_LOW);
   }
 
   /** Its open files and connections. */
