@@ -6,7 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fire, type Outcome } from './burst.js';
 import { ask, BEARER, bearerOf, KEY, keyOf, KID, kidOf } from './client.js';
 import { type Spread, spread } from './figures.js';
-import { fromCheckout, Program } from './program.js';
+import { COLLECTABLE, fromCheckout, Program } from './program.js';
 
 const PATH = '/access-token';
 /** Few enough that an answer waits for the hub and hardly for other answers. */
@@ -50,6 +50,7 @@ export async function tail(rounds: number, tell: (progress: string) => void): Pr
   const configuration = new Configuration(mkdtempSync(join(folder, 'configuration-')));
   const hub = await Program.start('dist/main.js', [], {
     ...configuration.environment,
+    ...COLLECTABLE,
     PORT: '0',
     WECHAT_API_ROOT: wechat.url,
     DATA_DIR: join(folder, 'data'),
@@ -66,6 +67,7 @@ export async function tail(rounds: number, tell: (progress: string) => void): Pr
     'WeChat is asked for another token': () => herd.rotate(1),
     [`${HERD} clients rotate the same token`]: () => herd.rotate(HERD),
     'the configuration is read anew': () => configuration.change(hub.url + PATH),
+    'all garbage is collected, twice': () => Promise.all([delay(QUIET_MS), hub.heapMb()]),
   };
   const results = Object.entries(events).map(([meanwhile, happen]) => ({ meanwhile, happen, rounds: [] as Outcome[] }));
   try {
