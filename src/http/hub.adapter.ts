@@ -210,9 +210,9 @@ export class HubAdapter extends ExpressAdapter {
     }
   }
 
-  /** Lets the framework answer, unless nobody waits any more. */
+  /** Lets the framework answer, unless nobody waits any more: of responses in line Node does not say that they are destroyed. */
   private handOver(request: HubRequest, response: HubResponse): void {
-    if (!response.destroyed) this.getInstance<Express>()(request, response);
+    if (response.pending) this.getInstance<Express>()(request, response);
   }
 
   /** A request was answered, or given up. */

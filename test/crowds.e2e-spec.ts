@@ -1,0 +1,71 @@
+import { jest } from '@jest/globals';
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
+import { ClientGuard } from '../src/auth/client.guard.js';
+import { Stage, tokenFor } from './hub.fixture.js';
+import { exchange } from './wire.fixture.js';
+
+const CROWD = 60;
+const AUTHORIZATION = `Authorization: Bearer ${tokenFor()}`;
+const FAMILIAR = `GET /access-token HTTP/1.1\r\nHost: hub\r\n${AUTHORIZATION}\r\n\r\n`;
+
+let stage: Stage;
+let asked: jest.Spied<ClientGuard['canActivate']>;
+beforeEach(async () => {
+  stage = await Stage.set();
+  await stage.ask('/access-token');
+  asked = jest.spyOn(ClientGuard.prototype, 'canActivate');
+});
+afterEach(async () => {
+  jest.restoreAllMocks();
+  await stage.strike();
+});
+
+/** Reads by targets that nobody has asked for, all by one connection, each with its number. */
+function unfamiliar(count = CROWD, path = '/access-token'): string {
+  const requests = Array.from({ length: count }, (_, i) => {
+    const end = i === count - 1 ? '\r\nConnection: close' : '';
+    return `GET ${path}?${'&'.repeat(i + 1)} HTTP/1.1\r\nHost: hub\r\n${AUTHORIZATION}\r\nX-Request-Id: ${i}${end}\r\n\r\n`;
+  });
+  return requests.join('');
+}
+
+async function connected(): Promise<Socket> {
+  const socket = connect(Number(new URL(stage.url).port), '127.0.0.1');
+  await once(socket, 'connect');
+  return socket;
+}
+
+/** Lets the hub, which is in this process, have a turn. */
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+describe('a crowd of requests that nobody made before', () => {
+  it('is answered, all of it, and in order on each connection', async () => {
+    const paths = ['/access-token', '/access_token', '/apps/default/access-token', '/access-token'];
+    const answers = await Promise.all(paths.map((path) => exchange(stage.url, unfamiliar(CROWD, path))));
+    const inOrder = Array.from({ length: CROWD }, (_, i) => [200, String(i)]);
+    for (const replies of answers) {
+      expect(replies.map(({ status, headers }) => [status, headers.get('x-request-id')])).toEqual(inOrder);
+    }
+  });
+
+  it('does not keep a familiar one waiting until all of it is answered', async () => {
+    const [crowd, other] = [await connected(), await connected()];
+    crowd.write(unfamiliar());
+    other.write(FAMILIAR);
+    await once(other, 'data');
+    expect(asked.mock.calls.length).toBeLessThan(CROWD / 2);
+    await once(crowd.resume(), 'close');
+    expect(asked).toHaveBeenCalledTimes(CROWD);
+    other.destroy();
+  });
+
+  it('is let go when its client is gone, those in line behind others, too', async () => {
+    const crowd = await connected();
+    crowd.write(unfamiliar());
+    while (asked.mock.calls.length === 0) await turn();
+    crowd.resetAndDestroy();
+    for (let turns = 0; turns < CROWD; turns += 1) await turn();
+    expect(asked.mock.calls.length).toBeLessThan(CROWD / 2);
+  });
+});
