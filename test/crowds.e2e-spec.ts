@@ -49,6 +49,37 @@ describe('a crowd of requests that nobody made before', () => {
     }
   });
 
+  it('may have bodies, those that came already and those that somebody waits to send', async () => {
+    const body = JSON.stringify({ url: 'https://shop.example/' });
+    const head = `POST /apps/default/jssdk-config HTTP/1.1\r\nHost: hub\r\n${AUTHORIZATION}\r\nContent-Length: ${body.length}\r\n`;
+    const last = `${head}Connection: close\r\n`;
+    const atOnce = `${`${head}\r\n${body}`.repeat(CROWD - 1)}${last}\r\n${body}`;
+    const expecting = async (): Promise<number[]> => {
+      const socket = await connected();
+      let text = '';
+      socket.on('data', (chunk: Buffer) => (text += chunk.toString()));
+      socket.write(`${last}Expect: 100-continue\r\n\r\n`);
+      await once(socket, 'data');
+      socket.write(body);
+      await once(socket, 'close');
+      return [...text.matchAll(/^HTTP\/1\.1 (\d+)/gm)].map(([, status]) => Number(status));
+    };
+    const [replies, ...expected] = await Promise.all([
+      exchange(stage.url, atOnce),
+      ...Array.from({ length: CROWD / 2 }, expecting),
+    ]);
+    expect(replies.map(({ status }) => status)).toEqual(Array<number>(CROWD).fill(200));
+    expect(expected).toEqual(Array<number[]>(CROWD / 2).fill([100, 200]));
+  });
+
+  it('is answered before a hub ends that is told to while it waits', async () => {
+    const answers = exchange(stage.url, unfamiliar());
+    while (asked.mock.calls.length === 0) await turn();
+    expect(asked.mock.calls.length).toBeLessThan(CROWD);
+    await stage.restart();
+    expect((await answers).map(({ status }) => status)).toEqual(Array<number>(CROWD).fill(200));
+  });
+
   it('does not keep a familiar one waiting until all of it is answered', async () => {
     const [crowd, other] = [await connected(), await connected()];
     crowd.write(unfamiliar());
