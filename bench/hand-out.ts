@@ -143,8 +143,9 @@ class Cast {
     wechat: () => Program.start('build/bench/stand-ins.js', ['wechat']),
     unaudited: () => this.hub('unaudited'),
     hub: () => this.hub('hub', audited(join(this.folder, 'hub.jsonl'))),
-    // One of its own: who has seen a flood looks closer at every request.
-    flooded: () => this.hub('flooded', { ...audited(join(this.folder, 'flooded.jsonl')), TRUST_PROXY: '127.0.0.1' }),
+    // Each of its own: who has seen a flood looks closer at every request.
+    flooded: () => this.hub('flooded', audited(join(this.folder, 'flooded.jsonl'))),
+    besieged: () => this.hub('besieged', { ...audited(join(this.folder, 'besieged.jsonl')), TRUST_PROXY: '127.0.0.1' }),
   };
 
   async get(name: Server | 'wechat'): Promise<Program> {
@@ -183,7 +184,7 @@ class Cast {
   }
 }
 
-type Server = 'bare' | 'express' | 'unaudited' | 'hub' | 'flooded';
+type Server = 'bare' | 'express' | 'unaudited' | 'hub' | 'flooded' | 'besieged';
 
 function audited(file: string): Record<string, string> {
   return { AUDIT_FILE: file, AUDIT_KEY: randomBytes(32).toString('base64') };
@@ -207,7 +208,7 @@ function burstFor(what: Case, seconds: number, requests: number): readonly [Serv
     fresh: ['hub', { path: TEXT, tokens: { kind: 'fresh', clients: CLIENTS }, extent: each }],
     same: ['flooded', { ...refused, tokens: { kind: 'these', authorizations: [BAD] }, extent: span }],
     others: ['flooded', { ...refused, tokens: { kind: 'forged' }, extent: each }],
-    everywhere: ['flooded', { ...refused, tokens: { kind: 'forged, from everywhere' }, extent: each }],
+    everywhere: ['besieged', { ...refused, tokens: { kind: 'forged, from everywhere' }, extent: each }],
   };
   return bursts[what];
 }

@@ -11,7 +11,7 @@ How fast the hub is and how much it takes, as \`npm run bench\` measured it. Thi
 ## Why a read is fast
 
 A target that was asked for once goes straight to those who decide, by one short way (\`src/http/read-lane.ts\`) past the framework's router: the same checks in the same
-order, and no others. A JWT that was verified is remembered by its hash for as long as all of them would have the same outcome, and what is said and recorded of a credential
+order, and no others. A JWT that comes again is remembered by its hash for as long as all of them would have the same outcome, and what is said and recorded of a credential
 is made ready once per version: what is left for each request is to look it up, to count it, to write one line of the audit and to send it.`;
 
 const REPEATING = `\`\`\`sh

@@ -74,11 +74,14 @@ export class Audit {
     await this.trail?.append({ ...(request && this.askedBy(request)), ...record }).catch(() => undefined);
   }
 
-  /** Of a stranger who is refused, which is described only where it is recorded: ends when that is recorded, or counted, or cannot be. */
-  async noteStranger(describe: () => AuditRecord, request: Asking): Promise<void> {
-    if (!this.trail) return;
+  /**
+   * Of a stranger who is refused, which is described only where it is recorded: ends when that is recorded, or cannot be.
+   * Where it is but counted, nobody has to wait.
+   */
+  noteStranger(describe: () => AuditRecord, request: Asking): Promise<void> | undefined {
+    if (!this.trail) return undefined;
     const network = this.witness.sourceNetworkOf(request);
-    await this.strangers.refused(network, () => ({ ...this.askedBy(request), ...describe() }));
+    return this.strangers.refused(network, () => ({ ...this.askedBy(request), ...describe() }));
   }
 
   /** Of a stranger who is refused without a look. */

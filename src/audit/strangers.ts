@@ -27,16 +27,16 @@ export class Strangers {
 
   constructor(private readonly write: (record: AuditRecord) => Promise<void>) {}
 
-  /** Records a refusal, or counts it. Ends when that is done. */
-  async refused(network: string, recordOf: () => AuditRecord): Promise<void> {
+  /** Records a refusal, and ends when that is done; or counts it, and nobody has to wait. */
+  refused(network: string, recordOf: () => AuditRecord): Promise<void> | undefined {
     const tally = this.tallyOf(network);
     if (tally.recorded >= ONE_BY_ONE || this.recorded >= ONE_BY_ONE_IN_ALL) {
       tally.more += 1;
-      return;
+      return undefined;
     }
     tally.recorded += 1;
     this.recorded += 1;
-    await this.write(recordOf());
+    return this.write(recordOf());
   }
 
   /** Counts a refusal of a request that nobody looked at. */
@@ -73,7 +73,10 @@ export class Strangers {
       this.since = Date.now();
       this.minute = setTimeout(() => void this.close(), MINUTE_MS).unref();
     }
-    const name = this.tallies.has(network) || this.tallies.size < MOST_NETWORKS ? network : '';
+    return this.tallies.get(network) ?? this.tallyNamed(this.tallies.size < MOST_NETWORKS ? network : '');
+  }
+
+  private tallyNamed(name: string): Tally {
     const tally = this.tallies.get(name) ?? { recorded: 0, more: 0, shed: 0 };
     this.tallies.set(name, tally);
     return tally;

@@ -28,7 +28,7 @@ export class HubRequest extends IncomingMessage {
   requestId = '';
   /** Milliseconds of the process, when its head had come. */
   startedAt = 0;
-  /** The address that it came from, where that is not the other end of its connection. */
+  /** The address that it came from, once that was found out. */
   source: string | undefined = undefined;
   about: string | undefined = undefined;
   action: string | undefined = undefined;

@@ -58,7 +58,8 @@ export class ProblemFilter implements ExceptionFilter {
     const { kind, particulars, headers } = this.replyTo(error);
     if (this.lines.isWritten(request, kind.status >= 500)) this.note(error, kind, request);
     if (error instanceof Unauthenticated) this.adapter.learnOfFailure(request);
-    if (isRefusal(kind)) await this.record(error, kind, request);
+    const recorded = isRefusal(kind) ? this.record(error, kind, request) : undefined;
+    if (recorded) await recorded;
     // Constant bodies show nothing of the request, and its id is part of that.
     const instance = particulars && { ...particulars, instance: request.requestId };
     sendProblem(response, kind, instance, headers);
@@ -84,7 +85,7 @@ export class ProblemFilter implements ExceptionFilter {
     else this.logger.log(line);
   }
 
-  private record(error: unknown, { type, status }: Problem, request: Asking): Promise<void> {
+  private record(error: unknown, { type, status }: Problem, request: Asking): Promise<void> | undefined {
     const describe = (): AuditRecord => ({
       event: 'refusal',
       outcome: type.replace('/problems/', ''),

@@ -37,7 +37,7 @@ export function sourceNetworkOf(request: Traceable): string {
  * ours. What is written to the left of it in `X-Forwarded-For` is anybody's word, and so is `Forwarded`.
  */
 export function traceSource(request: Traceable, trusted: BlockList | undefined): void {
-  let source = peerOf(request.socket);
+  let source = (request.source = peerOf(request.socket));
   if (!trusted || source === '' || !isIn(trusted, source)) return;
   const { 'x-forwarded-for': header = '' } = request.headers;
   const hops = String(header).split(',').slice(-MAX_HOPS);
