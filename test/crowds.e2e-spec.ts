@@ -2,6 +2,7 @@ import { jest } from '@jest/globals';
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { ClientGuard } from '../src/auth/client.guard.js';
+import { ReadLane } from '../src/http/read-lane.js';
 import { Stage, tokenFor } from './hub.fixture.js';
 import { exchange } from './wire.fixture.js';
 
@@ -89,6 +90,22 @@ describe('a crowd of requests that nobody made before', () => {
     await once(crowd.resume(), 'close');
     expect(asked).toHaveBeenCalledTimes(CROWD);
     other.destroy();
+  });
+
+  it('does not fill the memory: so many wait, and the first of them go on for others that come', async () => {
+    const arrived = jest.spyOn(ReadLane.prototype, 'take');
+    const crowd = await Promise.all(Array.from({ length: 30 }, connected));
+    const closed = Promise.all(crowd.map((socket) => once(socket.resume(), 'close')));
+    // None of these becomes familiar: the type is missing.
+    for (const socket of crowd) socket.write(unfamiliar(2 * CROWD, '/ticket'));
+    let mostWaiting = 0;
+    while (asked.mock.calls.length < 60 * CROWD) {
+      await turn();
+      mostWaiting = Math.max(mostWaiting, arrived.mock.calls.length - asked.mock.calls.length);
+    }
+    await closed;
+    expect(mostWaiting).toBeGreaterThan(CROWD);
+    expect(mostWaiting).toBeLessThanOrEqual(1000);
   });
 
   it('is let go when its client is gone, those in line behind others, too', async () => {
