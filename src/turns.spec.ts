@@ -87,4 +87,17 @@ describe('what has a pace', () => {
     expect([pace.begin(), pace.begin()]).toEqual([undefined, undefined]);
     expect(pace.begin()).toBeInstanceOf(Promise);
   });
+
+  it('waits in bounded number: for each that comes beyond that the first of them begins', async () => {
+    const pace = new Pace(2, 3);
+    const begun: number[] = [];
+    const all = Array.from({ length: 10 }, async (_, i) => {
+      await pace.begin();
+      begun.push(i);
+    });
+    await Promise.resolve();
+    expect(begun).toEqual([0, 1, 2, 3, 4, 5, 6]);
+    await Promise.all(all);
+    expect(begun).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+  });
 });

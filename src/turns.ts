@@ -45,16 +45,25 @@ export function inOneGo<T>(work: Steps<T>): T {
   }
 }
 
-/** Lets so many things begin in one turn of the event loop, and the others in the next ones, in the order in which they came. */
+/**
+ * Lets so many things begin in one turn of the event loop, and the others in the next ones, in the order in which they came.
+ * Where very many wait, the first of them begins for each that comes: what waits takes memory, and strangers may send it.
+ */
 export class Pace {
   private begun = 0;
   private readonly waiting: (() => void)[] = [];
 
-  constructor(private readonly atOnce: number) {}
+  constructor(
+    private readonly atOnce: number,
+    private readonly mostWaiting = Infinity,
+  ) {}
 
   /** Ends when it is time to begin. */
   begin(): Promise<void> | undefined {
-    if (this.begun === this.atOnce) return new Promise((resolve) => this.waiting.push(resolve));
+    if (this.begun === this.atOnce) {
+      if (this.waiting.length >= this.mostWaiting) this.waiting.shift()?.();
+      return new Promise((resolve) => this.waiting.push(resolve));
+    }
     if (this.begun === 0) setImmediate(this.turn);
     this.begun += 1;
     return undefined;

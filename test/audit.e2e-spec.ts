@@ -131,6 +131,34 @@ describe('the audit', () => {
     ]);
   });
 
+  it('has who got which value, where several ask for one, before and after it was replaced', async () => {
+    const token = tokenFor('reader', CLIENT_KEY);
+    const read = async (): Promise<unknown[][]> => {
+      const before = linesIn(path).length;
+      const { json: own } = await stage.ask('/apps/shop/access-token', { token });
+      const { json: others } = await stage.ask('/apps/shop/access-token');
+      await stage.ask('/apps/shop/access-token', {
+        token,
+        headers: { 'If-None-Match': `"${String(own['version'])}"` },
+      });
+      expect(others['access_token']).toBe(own['access_token']);
+      const value = fingerprintOf(own['access_token'] as string);
+      const found = linesIn(path)
+        .slice(before)
+        .filter(({ event }) => event === 'hand-out');
+      return found.map(({ client, outcome, fingerprint }) => [client, outcome, fingerprint === value]);
+    };
+    const expected = [
+      ['reader', 'given', true],
+      ['web', 'given', true],
+      ['reader', 'not-modified', true],
+    ];
+    expect(await read()).toEqual(expected);
+    const { text } = await stage.ask('/apps/shop/access-token', { headers: { Accept: 'text/plain' } });
+    await stage.ask(`/apps/shop/access-token?rotate_token=${text}`);
+    expect(await read()).toEqual(expected);
+  });
+
   it('has it as such when the client had the version already', async () => {
     const { headers } = await stage.ask('/access-token');
     await stage.ask('/access-token', { headers: { 'If-None-Match': headers.get('etag') ?? '' } });

@@ -4,7 +4,7 @@ import { newKey } from '../config/random-keys.js';
 import { Secret } from '../config/secret.js';
 import { NOTHING_YET } from './chain.js';
 import { AuditKeys } from './keys.js';
-import type { AuditRecord } from './record.js';
+import { type AuditRecord, RecurringRecord } from './record.js';
 import { Sink, type Written } from './sink.js';
 import { type AuditEvent, AuditUnavailable, Trail } from './trail.js';
 import { Verifier } from './verifier.js';
@@ -171,6 +171,23 @@ describe('a trail', () => {
       ),
       { numRuns: 60 },
     );
+  });
+
+  it('writes what recurs down for each to whom it is given, and whose it was', async () => {
+    const record: AuditRecord = { event: 'hand-out', outcome: 'given', version: 7, value: 'a-new-token' };
+    const recurring = new RecurringRecord(record);
+    await Promise.all([trail.give(recurring, '"client":"web"'), trail.give(recurring, '"client":"pod","app":"shop"')]);
+    await trail.give(record, '"client":"web"');
+    const lines = disk.text.trimEnd().split('\n');
+    const common = { event: 'hand-out', version: 7, fingerprint: keys.fingerprint('a-new-token'), replica: 'hub-1' };
+    expect(lines.map((line) => JSON.parse(line) as unknown)).toEqual([
+      expect.objectContaining({ ...common, seq: 1, client: 'web' }),
+      expect.objectContaining({ ...common, seq: 2, client: 'pod', app: 'shop' }),
+      expect.objectContaining({ ...common, seq: 3, client: 'web' }),
+    ]);
+    expect(lines[0]).not.toContain('"app"');
+    expect(disk.text).not.toContain('a-new-token');
+    expect((await findings()).faults).toEqual([]);
   });
 
   it('lets everybody go on where there can be no record, unless one is required', async () => {

@@ -105,11 +105,12 @@ export class Preparation implements Prepared {
 }
 
 /** What was made ready of a credential, which keeps it with its source: V8 takes long to go through tables of weak references. */
-export function preparationOf(source: Pick<Source, 'prepared'>, credential: Credential): Preparation {
+export function preparationOf(source: Pick<Source, 'prepared' | 'current'>, credential: Credential): Preparation {
   const { prepared } = source;
   if (prepared instanceof Preparation && prepared.credential === credential) return prepared;
   const preparation = new Preparation(credential);
-  source.prepared = preparation;
+  // Who had to wait may be given what was replaced meanwhile, and that nobody keeps.
+  if (source.current === credential) source.prepared = preparation;
   return preparation;
 }
 

@@ -56,6 +56,8 @@ const LINGER_MS = 1000;
  * way, and those who come by that should not wait for a crowd.
  */
 const ROUTED_A_TURN = 8;
+/** So many wait for that: some megabytes. A stranger could send a hundred times as many, on all the connections that there may be. */
+const MOST_WAITING = 1000;
 /** Each is two kilobytes at most. */
 const MOST_PATHS = 1000;
 
@@ -86,7 +88,7 @@ export class HubAdapter extends ExpressAdapter {
   private readonly quiet: (() => void)[] = [];
   private readonly pending = new WeakMap<Duplex, HubResponse[]>();
   private readonly floods: Floods;
-  private readonly pace = new Pace(ROUTED_A_TURN);
+  private readonly pace = new Pace(ROUTED_A_TURN, MOST_WAITING);
   private readonly common: Common;
   private lane: ReadLane | undefined;
   private readonly methods = new Recent<readonly string[]>(MOST_PATHS);
@@ -210,9 +212,9 @@ export class HubAdapter extends ExpressAdapter {
     }
   }
 
-  /** Lets the framework answer, unless nobody waits any more. */
+  /** Lets the framework answer, unless nobody waits any more: of responses in line Node does not say that they are destroyed. */
   private handOver(request: HubRequest, response: HubResponse): void {
-    if (!response.destroyed) this.getInstance<Express>()(request, response);
+    if (response.pending) this.getInstance<Express>()(request, response);
   }
 
   /** A request was answered, or given up. */

@@ -9,9 +9,7 @@ let server: Server;
 let pieces: number;
 let answer: (response: HubResponse) => void;
 beforeEach(async () => {
-  server = createServer({ ServerResponse: HubResponse as unknown as typeof ServerResponse }, (_request, response) => {
-    const { socket } = response;
-    if (!socket) throw new Error('there is no connection');
+  server = createServer({ ServerResponse: HubResponse as unknown as typeof ServerResponse }, ({ socket }, response) => {
     const write = jest.spyOn(socket, 'write');
     answer(response as unknown as HubResponse);
     pieces = write.mock.calls.length;
@@ -77,6 +75,27 @@ describe('an answer whose head and body are there at once', () => {
     };
     const replies = await Promise.all([ask(), ask()]);
     expect(await Promise.all(replies.map((reply) => reply.text()))).toEqual(['no', 'no']);
+  });
+
+  it('leaves before that where very many do, which take memory until then', async () => {
+    const refusal = new WholeAnswer(401, HEAD, 'no');
+    const all: HubResponse[] = [];
+    let mostWaiting = 0;
+    answer = (response) => {
+      response.common = COMMON;
+      all.push(response);
+      response.sendWithOthers(refusal);
+      mostWaiting = Math.max(mostWaiting, all.filter(({ headersSent }) => !headersSent).length);
+    };
+    const { port } = server.address() as AddressInfo;
+    const sockets = Array.from({ length: 20 }, () => connect(port, '127.0.0.1'));
+    const one = 'GET / HTTP/1.1\r\nHost: hub\r\n';
+    for (const socket of sockets) socket.write(`${one}\r\n`);
+    await Promise.all(sockets.map((socket) => once(socket, 'data')));
+    for (const socket of sockets) socket.write(`${`${one}\r\n`.repeat(148)}${one}Connection: close\r\n\r\n`);
+    await Promise.all(sockets.map((socket) => once(socket, 'close')));
+    expect([all.length, all.every(({ writableFinished }) => writableFinished)]).toEqual([3000, true]);
+    expect(mostWaiting).toBeLessThan(1000);
   });
 
   it.each([

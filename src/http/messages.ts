@@ -90,6 +90,7 @@ export class HubResponse extends ServerResponse {
   sendWithOthers(answer: WholeAnswer): void {
     if (leaving.length === 0) setImmediate(sendLeaving);
     leaving.push({ response: this, answer });
+    if (leaving.length >= MOST_LEAVING) sendLeaving();
   }
 
   /** Whether Node has nothing of its own to say in the head, and there may be a body behind it. */
@@ -103,6 +104,8 @@ export class HubResponse extends ServerResponse {
   }
 }
 
+/** Each is a request that stays in memory, and strangers may send a hundred thousand in one turn. */
+const MOST_LEAVING = 1000;
 let leaving: { readonly response: HubResponse; readonly answer: WholeAnswer }[] = [];
 
 function sendLeaving(): void {

@@ -33,7 +33,7 @@ interface Durations {
 }
 
 /** By who asked: of clients there may be many, so all that is the same for them comes first. */
-type ByClient = Map<string | undefined, Count>;
+type ByClient = Map<string, Count>;
 
 /**
  * Counts requests. With prom-client's own counters this would cost more than to answer one: they write the labels out, and
@@ -41,8 +41,8 @@ type ByClient = Map<string | undefined, Count>;
  */
 export class AnswerCounts {
   /** By route, status, app and client. */
-  private readonly counts = new Map<string | undefined, Map<number, Map<string | undefined, ByClient>>>();
-  private readonly durations = new Map<string | undefined, Durations>();
+  private readonly counts = new Map<string, Map<number, Map<string, ByClient>>>();
+  private readonly durations = new Map<string, Durations>();
   private readonly requests: Heading;
 
   constructor(registry: Registry, { requests, duration }: AnswerMetrics) {
@@ -50,7 +50,7 @@ export class AnswerCounts {
     register(registry, { ...duration, type: 'histogram' }, () => [...this.durationValues(duration.name)]);
   }
 
-  count({ client, app, route, status, seconds }: Answered): void {
+  count({ client = NONE, app = NONE, route = NONE, status, seconds }: Answered): void {
     const byClient = inner(inner(inner(this.counts, route), status), app);
     const count = byClient.get(client);
     if (count) count.times += 1;
@@ -71,17 +71,17 @@ export class AnswerCounts {
   }
 
   private *samples(): Generator<Sample> {
-    for (const [route = NONE, byStatus] of this.counts) {
+    for (const [route, byStatus] of this.counts) {
       for (const [status, byApp] of byStatus) {
-        for (const [app = NONE, byClient] of byApp) {
-          for (const [client = NONE, { times }] of byClient) yield [written({ client, app, route, status }), times];
+        for (const [app, byClient] of byApp) {
+          for (const [client, { times }] of byClient) yield [written({ client, app, route, status }), times];
         }
       }
     }
   }
 
   private *durationValues(name: string): Generator<MetricValue<string> & { readonly metricName: string }> {
-    for (const [route = NONE, { buckets, sum }] of this.durations) {
+    for (const [route, { buckets, sum }] of this.durations) {
       let upTo = 0;
       for (const [i, count] of buckets.entries()) {
         upTo += count;
