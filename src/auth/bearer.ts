@@ -30,7 +30,7 @@ export interface Bearer {
 export type Claims = Readonly<Record<string, unknown>>;
 
 const MAX_TOKEN_LENGTH = 4096;
-/** More than most hubs have keys; a megabyte or two. */
+/** More than most hubs have keys; some megabytes at most. */
 const MOST_HEADERS = 4000;
 /** A header that is longer no library writes: it is neither remembered nor worth a look that has to be quick. */
 const LONGEST_USUAL_HEADER = 256;
