@@ -143,7 +143,7 @@ class Cast {
     wechat: () => Program.start('build/bench/stand-ins.js', ['wechat']),
     unaudited: () => this.hub('unaudited'),
     hub: () => this.hub('hub', audited(join(this.folder, 'hub.jsonl'))),
-    // Each of its own: who has seen a flood looks closer at every request.
+    // Each of its own: who has seen a flood looks closer at every request, and one from everywhere comes by a proxy.
     flooded: () => this.hub('flooded', audited(join(this.folder, 'flooded.jsonl'))),
     besieged: () => this.hub('besieged', { ...audited(join(this.folder, 'besieged.jsonl')), TRUST_PROXY: '127.0.0.1' }),
   };
@@ -207,7 +207,7 @@ function burstFor(what: Case, seconds: number, requests: number): readonly [Serv
     hot: ['hub', { path: TEXT, tokens: { kind: 'these', authorizations: hot }, extent: span }],
     fresh: ['hub', { path: TEXT, tokens: { kind: 'fresh', clients: CLIENTS }, extent: each }],
     same: ['flooded', { ...refused, tokens: { kind: 'these', authorizations: [BAD] }, extent: span }],
-    others: ['flooded', { ...refused, tokens: { kind: 'forged' }, extent: each }],
+    others: ['besieged', { ...refused, tokens: { kind: 'forged' }, extent: each }],
     everywhere: ['besieged', { ...refused, tokens: { kind: 'forged, from everywhere' }, extent: each }],
   };
   return bursts[what];

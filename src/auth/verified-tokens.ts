@@ -93,15 +93,3 @@ export class VerifiedTokens {
 export function digestOf(authorization: string): string {
   return hash('sha256', authorization, 'binary');
 }
-
-/** What connections showed last: most show the same token with every request, and it is digested once. */
-const shown = new WeakMap<object, { readonly authorization: string; readonly digest: string }>();
-
-/** The same of a header that came by this connection. */
-export function digestBy(connection: object, authorization: string): string {
-  const last = shown.get(connection);
-  if (last?.authorization === authorization) return last.digest;
-  const digest = digestOf(authorization);
-  shown.set(connection, { authorization, digest });
-  return digest;
-}

@@ -6,7 +6,8 @@ import { authorizationIn, type Bearer, readBearer, Unauthenticated } from './bea
 import { flawOfClaims, validityOf } from './claims.js';
 import { type Clients, type KeyRing, UNKNOWN_KID } from './key-ring.js';
 import { isSignedForKey, isSignedWith } from './signature.js';
-import { digestBy, type VerifiedTokens } from './verified-tokens.js';
+import { showingBy } from './showing.js';
+import type { VerifiedTokens } from './verified-tokens.js';
 
 /** The configuration in force, as far as it is about clients and how strictly their tokens are looked at. */
 export interface Strictness extends Clients {
@@ -44,7 +45,7 @@ export class Verifier {
    * @throws Unauthenticated when there is not one Authorization header.
    */
   recall({ rawHeaders, socket }: Shown): Client | undefined {
-    return this.verified.recall(digestBy(socket, authorizationIn(rawHeaders)));
+    return this.verified.recall(showingBy(socket, authorizationIn(rawHeaders)).digest);
   }
 
   /**
@@ -64,7 +65,7 @@ export class Verifier {
   judge({ rawHeaders, socket }: Shown): Judgement | Promise<Judgement> {
     try {
       const authorization = authorizationIn(rawHeaders);
-      const digest = digestBy(socket, authorization);
+      const { digest } = showingBy(socket, authorization);
       const known = this.verified.recall(digest);
       if (known) return known;
       const bearer = readBearer(authorization);

@@ -1,8 +1,8 @@
-import { kidAtAGlance } from '../auth/bearer.js';
 import type { KeyRing } from '../auth/key-ring.js';
 import { Recent } from '../auth/recent.js';
+import { type Showing, showingBy } from '../auth/showing.js';
 import { Sightings } from '../auth/sightings.js';
-import { digestBy, type VerifiedTokens } from '../auth/verified-tokens.js';
+import type { VerifiedTokens } from '../auth/verified-tokens.js';
 import { type BudgetLimits, coveredFrom, takeFrom } from '../credentials/allowance.js';
 import { Seldom } from './seldom.js';
 
@@ -70,12 +70,12 @@ export class Floods {
     const failures = this.failures.get(network);
     // Nobody there has failed: that is so nearly always.
     if (!failures) return false;
-    const digest = digestBy(connection, shown);
-    if (this.surroundings.verified.wasGood(digest)) return false;
+    const showing = showingBy(connection, shown);
+    if (this.surroundings.verified.wasGood(showing.digest)) return false;
     const now = this.surroundings.now();
     // What is sure to fail leaves half of the budget to others.
-    const share = this.failed.lastOf(digest) > now - CERTAIN_MS ? 0.5 : 1;
-    const ofName = this.ofName(failures, network, this.namedIn(shown));
+    const share = this.failed.lastOf(showing.digest) > now - CERTAIN_MS ? 0.5 : 1;
+    const ofName = this.ofName(failures, network, this.namedIn(showing));
     if (covers(FAILURES_IN_ALL, share, failures.inAll, now) && covers(FAILURES, share, ofName, now)) return false;
     this.sources.tell(network);
     return true;
@@ -84,10 +84,10 @@ export class Floods {
   /** Remembers that this was no token of a client. Takes what {@link isShed} takes. */
   fail(network: string, shown: string, connection: object): void {
     const now = this.surroundings.now();
-    const digest = digestBy(connection, shown);
-    this.surroundings.verified.forget(digest);
-    this.failed.note(digest, now);
-    const named = this.namedIn(shown);
+    const showing = showingBy(connection, shown);
+    this.surroundings.verified.forget(showing.digest);
+    this.failed.note(showing.digest, now);
+    const named = this.namedIn(showing);
     const known = this.failures.get(network);
     const failures = known ?? { inAll: 0, named, ofNamed: 0 };
     if (!known) this.failures.set(network, failures);
@@ -98,8 +98,7 @@ export class Floods {
   }
 
   /** Whom a token names that the hub knows. A flood that names nobody has a budget apart from those who name a client. */
-  private namedIn(shown: string): string {
-    const kid = kidAtAGlance(shown);
+  private namedIn({ seemingKid: kid }: Showing): string {
     return kid !== undefined && this.surroundings.ring.knows(kid) ? kid : '';
   }
 

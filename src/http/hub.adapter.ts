@@ -237,7 +237,8 @@ export class HubAdapter extends ExpressAdapter {
   private isOfFlood(request: IncomingMessage): boolean {
     if (!this.floods.areThere) return false;
     const { url = '', method = '' } = request;
-    const [path = ''] = url.split('?');
+    const query = url.indexOf('?');
+    const path = query < 0 ? url : url.slice(0, query);
     if (OPEN_PATHS.test(path) || !this.isShed(request)) return false;
     // Express would double what this costs, so it is not asked what it makes of a target in the form for proxies.
     return !path.startsWith('/') || this.methodsOf(path).includes(method);
