@@ -332,7 +332,7 @@ async function showScale(): Promise<void> {
   const kept = await stalls(most, { rounds: plan.stallRounds, minted: plan.minted });
   say(
     table(
-      `How long the event loop of a hub with ${number(most)} credentials is kept at most, in ms: ${plan.stallRounds} times, median (min–max)`,
+      `How long the event loop of a hub with ${number(most)} credentials is kept at most, in ms, once its code is compiled; who asks gives way to it: ${plan.stallRounds} times, median (min–max)`,
       ['meanwhile', 'kept for', 'it took'],
       kept.map(({ meanwhile, longestMs, tookMs }) => [meanwhile, shown(longestMs, 1), shown(tookMs)]),
     ),
