@@ -15,7 +15,7 @@ const FAILURES: BudgetLimits = { burst: 5000, everyMs: 5 };
 const FAILURES_IN_ALL: BudgetLimits = { burst: 4 * FAILURES.burst, everyMs: FAILURES.everyMs / 4 };
 /** For so long it is taken for certain that what failed fails again: the configuration and the time go on. */
 const CERTAIN_MS = 1000;
-/** Each is a name and a number: three megabytes at most, since {@link Recent} may hold twice as many. */
+/** Networks, and names that they named besides: some megabytes each, since {@link Recent} may hold twice as many. */
 const MOST_SOURCES = 10_000;
 
 /** What tells friend from foe. */
